@@ -1,0 +1,54 @@
+"""Types of the compiled kernel; `kernel/calotype.h` says what the functions do."""
+
+from typing import Any, Protocol
+
+from typing_extensions import Buffer
+
+class _Pointer(Protocol): ...
+
+class _Decoder(Protocol):
+    lanes: int
+
+class _Ffi:
+    def new(self, cdecl: str, init: object = ...) -> Any: ...
+    def from_buffer(self, cdecl: str, python_buffer: Buffer, require_writable: bool = ...) -> _Pointer: ...
+
+class _Lib:
+    def calo_tables_build(
+        self, set: _Pointer, frequencies: _Pointer, size: int, lengths: _Pointer, minimums: _Pointer, /
+    ) -> int: ...
+    def calo_places(
+        self,
+        set: _Pointer,
+        symbols: _Pointer,
+        index: _Pointer,
+        n: int,
+        places: _Pointer,
+        escapes: _Pointer,
+        capacity: int,
+        escaped: _Pointer,
+        /,
+    ) -> int: ...
+    def calo_encode(
+        self,
+        set: _Pointer,
+        places: _Pointer,
+        n: int,
+        lanes: int,
+        lane: int,
+        states: _Pointer,
+        words: _Pointer,
+        position: int,
+        /,
+    ) -> int: ...
+    def calo_decoder_open(self, decoder: _Pointer, data: _Pointer, size: int, /) -> int: ...
+    def calo_decode(
+        self, decoder: _Pointer, set: _Pointer, index: _Pointer, n: int, symbols: _Pointer, /
+    ) -> int: ...
+    def calo_decoder_close(self, decoder: _Pointer, /) -> int: ...
+    def calo_crc32c_prepare(self) -> None: ...
+    def calo_crc32c(self, crc: int, data: _Pointer, size: int, /) -> int: ...
+    def calo_crc32c_portable(self, crc: int, data: _Pointer, size: int, /) -> int: ...
+
+ffi: _Ffi
+lib: _Lib

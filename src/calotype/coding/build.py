@@ -1,0 +1,53 @@
+"""Tells cffi how to compile the native kernel; run by setup.py, never imported by the package."""
+
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path("src/calotype/coding/kernel")  # setuptools wants sources relative to setup.py
+
+DECLARATIONS = """
+    typedef struct { uint32_t start; uint32_t count; int32_t minimum; ...; } calo_table;
+    typedef struct { uint64_t reciprocal; uint32_t limit; uint16_t start; uint16_t complement; } calo_symbol;
+    typedef struct { uint16_t start; uint16_t frequency; } calo_entry;
+    typedef struct {
+        uint32_t tables;
+        uint32_t width;
+        calo_table *table;
+        uint32_t *shift;
+        calo_entry *entry;
+        calo_symbol *symbol;
+        uint32_t *bucket;
+    } calo_tables;
+    typedef struct { uint32_t lanes; ...; } calo_decoder;
+
+    int calo_tables_build(calo_tables *set, const uint16_t *frequencies, size_t size, const int32_t *lengths,
+                          const int32_t *minimums);
+    int64_t calo_places(const calo_tables *set, const int32_t *symbols, const int32_t *index, size_t n,
+                        uint32_t *places, uint8_t *escapes, size_t capacity, size_t *escaped);
+    size_t calo_encode(const calo_tables *set, const uint32_t *places, size_t n, uint32_t lanes, uint32_t lane,
+                       uint32_t *states, uint8_t *words, size_t position);
+    int calo_decoder_open(calo_decoder *decoder, const uint8_t *data, size_t size);
+    int calo_decode(calo_decoder *decoder, const calo_tables *set, const int32_t *index, size_t n,
+                    int32_t *symbols);
+    int calo_decoder_close(const calo_decoder *decoder);
+    void calo_crc32c_prepare(void);
+    uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
+    uint32_t calo_crc32c_portable(uint32_t crc, const uint8_t *data, size_t size);
+"""
+
+ffibuilder = FFI()
+ffibuilder.cdef(DECLARATIONS)
+ffibuilder.set_source(
+    "calotype.coding._kernel",
+    '#include "calotype.h"',
+    sources=[path.as_posix() for path in sorted(HERE.glob("*.c"))],
+    depends=[path.as_posix() for path in sorted(HERE.glob("*.h"))],
+    include_dirs=[HERE.as_posix()],
+    # No -march: one wheel for every processor; wider instructions are chosen at run time.
+    extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off"],
+    py_limited_api=True,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

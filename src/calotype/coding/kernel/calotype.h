@@ -1,0 +1,108 @@
+/* The native kernel's interface. Portable C11: no Python, no allocation, no global state but the CRC's table.
+   Every function checks what it reads; the caller guarantees only the sizes of its own buffers. */
+#ifndef CALOTYPE_H
+#define CALOTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define CALO_RARE(x) __builtin_expect(!!(x), 0)
+#define CALO_INLINE static inline __attribute__((always_inline))
+#define CALO_NOINLINE static __attribute__((noinline))
+#else
+#define CALO_RARE(x) (x)
+#define CALO_INLINE static inline
+#define CALO_NOINLINE static
+#endif
+
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#define CALO_X86_64 1
+#endif
+
+enum {
+    CALO_PRECISION = 14,                      /* a table's frequencies sum to 2^14 */
+    CALO_TOTAL = 1 << CALO_PRECISION,
+    CALO_LANES = 8,
+    CALO_GUARDS = 1,                          /* entries after each table that stop the decoder's search */
+    CALO_NARROW = 5,                          /* log2 of the slots in a bucket: of few tables, */
+    CALO_WIDE = 8,                            /* and of many */
+};
+#define CALO_STATE_MIN 0x10000u               /* states live in [2^16, 2^32) and start here */
+
+enum calo_status {
+    CALO_OK = 0,
+    CALO_CORRUPT = -1,                        /* truncated or malformed bytes */
+    CALO_BAD_INDEX = -2,                      /* a table number outside the set */
+    CALO_DESYNC = -3,                         /* the stream did not end where its encoder began */
+    CALO_BAD_TABLE = -4,                      /* frequencies that are no table */
+};
+
+/* One table of a set: symbols minimum .. minimum + count - 1, then the escape. Its entries start at `start`. */
+typedef struct {
+    uint32_t start;
+    uint32_t count;
+    int32_t minimum;
+} calo_table;
+
+/* What the encoder needs of a symbol. */
+typedef struct {
+    uint64_t reciprocal;                      /* ceil(2^46 / frequency) */
+    uint32_t limit;                           /* frequency * 2^18, where a word must leave; 0 in guards */
+    uint16_t start;                           /* sum of the frequencies before */
+    uint16_t complement;                      /* 2^14 - frequency */
+} calo_symbol;
+
+/* What the decoder needs of a symbol. */
+typedef struct {
+    uint16_t start;                           /* sum of the frequencies before; 2^16 - 1 in guards */
+    uint16_t frequency;                       /* 0 for escapes */
+} calo_entry;
+
+/* A set of tables with what is derived from them; the arrays belong to the caller. */
+typedef struct {
+    uint32_t tables;
+    uint32_t width;                           /* CALO_NARROW or CALO_WIDE */
+    calo_table *table;                        /* [tables] */
+    uint32_t *shift;                          /* [tables] symbol = entry number + shift modulo 2^32 */
+    calo_entry *entry;                        /* [entries] */
+    calo_symbol *symbol;                      /* [entries] */
+    uint32_t *bucket;                         /* [tables << (14 - width)] */
+} calo_tables;
+
+/* Fills the arrays of `set` from frequencies: per table `lengths[t]` symbols, then the escape. The caller has set
+   `tables`, `width` and the arrays, of `entries` = size + tables * CALO_GUARDS where they go by entries. */
+int calo_tables_build(calo_tables *set, const uint16_t *frequencies, size_t size, const int32_t *lengths,
+                      const int32_t *minimums);
+
+/* Finds the entries of `n` symbols. Stops early where the escape buffer has no room for one more; returns how many
+   symbols were taken, or CALO_BAD_INDEX. `*escaped` counts the bytes written. */
+int64_t calo_places(const calo_tables *set, const int32_t *symbols, const int32_t *index, size_t n,
+                    uint32_t *places, uint8_t *escapes, size_t capacity, size_t *escaped);
+
+/* Pushes `n` entries, last first, the last of which has lane `lane`; words grow downwards from `words + position`, which
+   must leave 2 * n bytes. Returns the new position. */
+size_t calo_encode(const calo_tables *set, const uint32_t *places, size_t n, uint32_t lanes, uint32_t lane,
+                   uint32_t *states, uint8_t *words, size_t position);
+
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+    size_t position;                          /* of the next word */
+    size_t escape, escape_end;                /* of the next escape, and behind the last */
+    uint32_t lanes;
+    uint32_t lane;                            /* of the next symbol */
+    uint32_t corrupt;                         /* an escape was malformed */
+    uint32_t states[CALO_LANES];
+} calo_decoder;
+
+int calo_decoder_open(calo_decoder *decoder, const uint8_t *data, size_t size);
+int calo_decode(calo_decoder *decoder, const calo_tables *set, const int32_t *index, size_t n, int32_t *symbols);
+int calo_decoder_close(const calo_decoder *decoder);
+
+/* Castagnoli CRC, continued from `crc` (0 to begin). */
+void calo_crc32c_prepare(void);
+uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
+uint32_t calo_crc32c_portable(uint32_t crc, const uint8_t *data, size_t size);
+
+#endif
