@@ -1,0 +1,405 @@
+"""Images to `.calo` files and back: joins codecs, weights, container and picture files.
+
+The names here are also names of the package: `calotype.encode`, `calotype.decode`, and so on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import io, registry
+from .codec import Chunk, Codec, CodecInfo, DecodeOptions, EncodeOptions, Payload, Region
+from .container import DEFAULT_MAX_PIXELS, METADATA_TAGS, Header, is_calotype, pack, unpack
+from .errors import Desync, Unsupported, UnsupportedFile, WeightsNotFound
+from .image import MODES, Image, Metadata, Pixels
+from .registry import ModelInfo, list_models
+from .target import largest_within
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+__all__ = [
+    "FileInfo", "Model", "decode", "decode_image", "encode", "info", "list_models", "load", "read", "write",
+]  # fmt: skip
+
+ENDING = ".calo"
+
+Picture: TypeAlias = "Image | npt.NDArray[np.generic] | Pillow.Image"  # what `encode` takes
+RegionLike = Region | tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a file says about itself; see `info`."""
+
+    codec: str
+    wire_version: int
+    digest: str
+    """First 4 bytes of the digest of its weights, hexadecimal."""
+    model: str | None
+    """Name of the model with these weights; None if it is not installed."""
+    views: tuple[int, ...]
+    height: int
+    width: int
+    mode: str
+    """L, LA, RGB or RGBA."""
+    depth: int
+    bytes: int
+    """Size of the whole file."""
+    bpp: float
+    """Bits of the whole file per pixel, over all views."""
+    chunks: tuple[tuple[str, int], ...]
+    """Tag and bytes of the body of each chunk."""
+    metadata: dict[str, int]
+    """Bytes of `icc`, `exif`, `xmp`, where present."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One loaded model; see `load`."""
+
+    card: ModelInfo
+    codec: Codec
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def info(self) -> CodecInfo:
+        """What its codec can do."""
+        return self.codec.info
+
+    def encode(
+        self,
+        image: Picture,
+        quality: float | None = None,
+        *,
+        target_bytes: int | None = None,
+        target_bpp: float | None = None,
+        threads: int = 0,
+    ) -> bytes:
+        """Code an image into the bytes of a file; as `calotype.encode`."""
+        image = _as_image(image)
+        _check_request(quality, target_bytes, target_bpp, threads)
+        _check_capability(self.info, image)
+        if target_bpp is not None:
+            target_bytes = int(target_bpp * image.pixels[..., 0].size / 8)
+
+        def at(quality: float | None) -> bytes:
+            return self._pack(image, self.codec.encode(image, EncodeOptions(quality, threads)))
+
+        if target_bytes is None:
+            return at(quality)
+        return _within(at, target_bytes, None if self.info.lossless else self.name)
+
+    def decode_image(
+        self,
+        data: bytes,
+        *,
+        region: RegionLike | None = None,
+        threads: int = 0,
+        max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    ) -> Image:
+        """Decode a file of this model; as `calotype.decode_image`."""
+        header, chunks = unpack(data, max_pixels)
+        if (header.codec, header.digest) != (self.card.codec, self.card.digest):
+            raise Unsupported(
+                f"the file was not coded with {self.name}; calotype.decode finds the right model"
+            )
+        return self._decode(header, chunks, region, threads)
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        region: RegionLike | None = None,
+        threads: int = 0,
+        max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    ) -> Pixels:
+        """Decode a file of this model to an array; as `calotype.decode`."""
+        return _as_array(self.decode_image(data, region=region, threads=threads, max_pixels=max_pixels))
+
+    def count_bits(self, image: Picture, quality: float | None = None, *, threads: int = 0) -> float:
+        """Ideal size of the entropy-coded part in bits; nothing is written."""
+        image = _as_image(image)
+        _check_request(quality, None, None, threads)
+        _check_capability(self.info, image)
+        return self.codec.count_bits(image, EncodeOptions(quality, threads))
+
+    def _pack(self, image: Image, payload: Payload) -> bytes:
+        header = Header(
+            self.card.codec, self.info.wire_version, self.card.digest, payload.shape, payload.depth
+        )
+        return pack(header, [*_metadata_chunks(image.metadata), *payload.chunks])
+
+    def _decode(self, header: Header, chunks: list[Chunk], region: RegionLike | None, threads: int) -> Image:
+        if header.wire_version > self.info.wire_version:
+            raise UnsupportedFile(
+                f"the file has version {header.wire_version} of the codec {header.codec!r}, "
+                f"this Calotype reads {self.info.wire_version}; update it"
+            )
+        _check_threads(threads)
+        region = None if region is None else _check_region(Region(*region), header.shape)
+        coded = tuple(chunk for chunk in chunks if chunk.tag.isupper())
+        payload = Payload(header.shape, header.depth, coded, header.wire_version)
+        image = self.codec.decode(payload, DecodeOptions(region, threads))
+        size = (region.height, region.width) if region else header.shape[-3:-1]
+        shape = (*header.shape[:-3], *size, header.shape[-1])
+        if (image.pixels.shape, image.depth) != (shape, header.depth):
+            raise Desync(f"decoded {image.pixels.shape} of {image.depth} bits, not {shape} of {header.depth}")
+        return Image(image.pixels, image.depth, _metadata(chunks))
+
+
+def encode(
+    image: Picture,
+    quality: float | None = None,
+    *,
+    model: str | os.PathLike[str] | Model | None = None,
+    target_bytes: int | None = None,
+    target_bpp: float | None = None,
+    threads: int = 0,
+) -> bytes:
+    """Code an image into the bytes of a `.calo` file.
+
+    Parameters
+    ----------
+    image
+        Unsigned integers of shape (height, width) or (height, width, channels), with 1 to 4 channels: grey,
+        grey and alpha, RGB, RGB and alpha; or an `Image` or a Pillow image, with its metadata.
+    quality
+        0 (smallest) to 100 (best); None is the model's default.
+    model
+        Name of a model (`list_models`), path of a weights file, or a loaded model; None is the default model.
+    target_bytes, target_bpp
+        Instead of a quality: the largest file not above this many bytes, or bits per pixel. Metadata counts.
+    threads
+        Processor threads; 0 leaves it to the machine. The file does not depend on it.
+
+    Raises
+    ------
+    Unsupported
+        The model does not take such images, or no quality gives so small a file.
+    WeightsNotFound
+        The model is not installed.
+    """
+    chosen = model if isinstance(model, Model) else load(model)
+    return chosen.encode(image, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
+
+
+def decode(
+    data: bytes,
+    *,
+    region: RegionLike | None = None,
+    threads: int = 0,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+) -> Pixels:
+    """Decode a `.calo` file to an array.
+
+    Its shape is (*views, height, width) for grey, else (*views, height, width, channels).
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    region
+        (x, y, width, height) in pixels: decode only this rectangle.
+    threads
+        Processor threads; 0 leaves it to the machine.
+    max_pixels
+        Refuse files that declare more; None is no limit.
+
+    Raises
+    ------
+    CorruptFile
+        The file is damaged, truncated, or not a Calotype file.
+    UnsupportedFile
+        The file needs a newer Calotype or a codec that is not installed.
+    WeightsNotFound
+        The file needs weights that are not installed.
+    LimitExceeded
+        The file declares more than `max_pixels`.
+    Unsupported
+        The region is not inside the image.
+    Desync
+        Decoding went wrong although the file is intact.
+    """
+    return _as_array(decode_image(data, region=region, threads=threads, max_pixels=max_pixels))
+
+
+def decode_image(
+    data: bytes,
+    *,
+    region: RegionLike | None = None,
+    threads: int = 0,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+) -> Image:
+    """Decode a `.calo` file to an `Image` with its metadata; otherwise as `decode`."""
+    header, chunks = unpack(data, max_pixels)
+    card = registry.find_digest(header.codec, header.digest)
+    return Model(card, registry.open_codec(card))._decode(header, chunks, region, threads)
+
+
+def read(
+    path: str | os.PathLike[str], *, threads: int = 0, max_pixels: int | None = DEFAULT_MAX_PIXELS
+) -> Image:
+    """Read a `.calo` file or a picture file (PNG, JPEG, WebP, TIFF, ...), told apart by their first bytes."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+        if is_calotype(start):
+            return decode_image(start + file.read(), threads=threads, max_pixels=max_pixels)
+    return io.read_image(path, max_pixels)
+
+
+def write(
+    path: str | os.PathLike[str],
+    image: Picture,
+    quality: float | None = None,
+    *,
+    model: str | os.PathLike[str] | Model | None = None,
+    target_bytes: int | None = None,
+    target_bpp: float | None = None,
+    threads: int = 0,
+) -> None:
+    """Write a `.calo` file, or a picture file if the path ends so. A failure leaves no file."""
+    if os.fspath(path).lower().endswith(ENDING):
+        data = encode(
+            image, quality, model=model, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads
+        )
+        io.write_bytes(path, data)
+    elif any(option is not None for option in (quality, model, target_bytes, target_bpp)):
+        raise Unsupported(f"quality, model and target belong to {ENDING} files, not to {os.fspath(path)!r}")
+    else:
+        io.write_image(path, _as_image(image))
+
+
+def load(model: str | os.PathLike[str] | None = None) -> Model:
+    """Load a model by name or path of its weights file, to use it many times; None is the default model."""
+    card = registry.find(model)
+    return Model(card, registry.open_codec(card))
+
+
+def info(data: bytes) -> FileInfo:
+    """Describe a `.calo` file without decoding it; checks all checksums.
+
+    Raises
+    ------
+    CorruptFile, UnsupportedFile
+        As `decode`.
+    """
+    header, chunks = unpack(data, max_pixels=None)
+    try:
+        name = registry.find_digest(header.codec, header.digest).name
+    except (UnsupportedFile, WeightsNotFound):
+        name = None
+    *views, height, width, channels = header.shape
+    return FileInfo(
+        codec=header.codec,
+        wire_version=header.wire_version,
+        digest=header.digest.hex(),
+        model=name,
+        views=tuple(views),
+        height=height,
+        width=width,
+        mode=MODES[channels],
+        depth=header.depth,
+        bytes=len(data),
+        bpp=8 * len(data) / header.pixels,
+        chunks=tuple((chunk.tag, len(chunk.body)) for chunk in chunks),
+        metadata={
+            METADATA_TAGS[chunk.tag]: len(chunk.body) for chunk in chunks if chunk.tag in METADATA_TAGS
+        },
+    )
+
+
+def _as_image(image: Any) -> Image:
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, np.ndarray):
+        return Image.from_array(image)
+    if hasattr(image, "getexif"):  # a Pillow image; Pillow may not even be imported
+        return io.from_pillow(image)
+    raise Unsupported(f"an image is an array, a calotype.Image or a Pillow image, not {type(image).__name__}")
+
+
+def _as_array(image: Image) -> Pixels:
+    return image.pixels[..., 0] if image.channels == 1 else image.pixels
+
+
+def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
+    entries = [(tag, getattr(metadata, field)) for tag, field in METADATA_TAGS.items()]
+    return [Chunk(tag, body) for tag, body in entries if body is not None]
+
+
+def _metadata(chunks: list[Chunk]) -> Metadata:
+    return Metadata(
+        **{METADATA_TAGS[chunk.tag]: chunk.body for chunk in chunks if chunk.tag in METADATA_TAGS}
+    )
+
+
+def _check_request(
+    quality: float | None, target_bytes: int | None, target_bpp: float | None, threads: int
+) -> None:
+    if sum(option is not None for option in (quality, target_bytes, target_bpp)) > 1:
+        raise Unsupported("give only one of quality, target_bytes and target_bpp")
+    if quality is not None and not 0 <= quality <= 100:
+        raise Unsupported(f"quality {quality}: 0 (smallest) to 100 (best) are possible")
+    target = target_bytes if target_bytes is not None else target_bpp
+    if target is not None and not 0 < target < float("inf"):
+        raise Unsupported(f"a target of {target} is no size; it must be positive")
+    _check_threads(threads)
+
+
+def _check_threads(threads: int) -> None:
+    if threads < 0:
+        raise Unsupported(f"{threads} threads: 1 or more, or 0 to leave it to the machine")
+
+
+def _check_capability(info: CodecInfo, image: Image) -> None:
+    """Refuse what the codec does not take, and name a model that does."""
+    if image.depth not in info.depths:
+        what = f"images of {image.depth} bits"
+    elif len(image.views) not in info.views:
+        what = f"images with views {image.views}" if image.views else "images without views"
+    elif image.channels not in info.channels:
+        what = f"{image.mode} images"
+    else:
+        return
+    others = [model.name for model in list_models() if _takes(registry.codec_info(model.codec), image)]
+    if others:
+        hint = f"these models do: {', '.join(others)}"
+    elif image.depth > 8:
+        hint = "reduce them to 8 bits first if that is good enough"
+    else:
+        hint = "no installed model does"
+    raise Unsupported(f"the codec {info.name!r} does not take {what}; {hint}")
+
+
+def _takes(info: CodecInfo, image: Image) -> bool:
+    return image.depth in info.depths and len(image.views) in info.views and image.channels in info.channels
+
+
+def _check_region(region: Region, shape: tuple[int, ...]) -> Region:
+    height, width = shape[-3:-1]
+    inside = 0 <= region.x <= width - region.width and 0 <= region.y <= height - region.height
+    if region.width < 1 or region.height < 1 or not inside:
+        raise Unsupported(
+            f"region {tuple(region)} (x, y, width, height) is not inside {width}x{height} pixels"
+        )
+    return region
+
+
+def _within(at: Callable[[float | None], bytes], target: int, name: str | None) -> bytes:
+    """Largest file of at most `target` bytes; without a model's name there is only one file."""
+    if name is not None:
+        return largest_within(at, target)
+    data = at(None)
+    if len(data) > target:
+        raise Unsupported(f"the lossless file has {len(data):,} bytes, above {target:,}; use a lossy model")
+    return data

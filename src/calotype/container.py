@@ -1,0 +1,222 @@
+"""Bytes of a `.calo` file <-> `Header` and chunks; docs/FORMAT.md is the specification.
+
+A file is `magic, version, length, header, CRC32C`, then chunks `tag, length, body, CRC32C`. The highest bit
+of the last chunk's tag says that nothing follows, so missing and appended chunks are noticed without a count.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .codec import Chunk
+from .coding.checksum import crc32c
+from .errors import CorruptFile, LimitExceeded, UnsupportedFile
+
+MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like this
+VERSION = 1
+DEFAULT_MAX_PIXELS = 500_000_000
+METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp"}  # tag -> field of `image.Metadata`
+
+_CRC_BYTES = 4
+_LAST = 0x80  # bit of a tag byte: no chunk follows
+_MAX_VARINT_BYTES = 9  # 63 bits, so that a value fits everyone's signed 64-bit integer
+_MAX_SIDE = 2**32 - 1
+_NAME = re.compile(rb"[a-z][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about itself before its chunks."""
+
+    codec: str
+    """Name of the codec: a lower-case letter, then up to 31 lower-case letters, digits and hyphens."""
+    wire_version: int
+    """Version of the codec's own bitstream."""
+    digest: bytes
+    """First 4 bytes of the digest of the weights that the file was coded with."""
+    shape: tuple[int, ...]
+    """Shape of the pixels: (*views, height, width, channels); at most 3 view dimensions, 1 to 4 channels."""
+    depth: int
+    """Bits per sample, 1 to 16."""
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels, over all views."""
+        return math.prod(self.shape[:-1])
+
+
+def pack(header: Header, chunks: Iterable[Chunk]) -> bytes:
+    """Write a whole file.
+
+    Raises
+    ------
+    ValueError
+        A field is outside the format, which is a mistake of the caller: of a codec, never of a user.
+    """
+    chunks = list(chunks)
+    if not chunks:
+        raise ValueError("a file needs at least one chunk")
+    fields = _pack_fields(header)
+    start = MAGIC + bytes((VERSION, len(fields))) + fields
+    parts = [start, _checksum(start)]
+    for left, chunk in zip(reversed(range(len(chunks))), chunks, strict=True):
+        if not is_tag(chunk.tag):
+            raise ValueError(f"a tag is one ASCII letter, not {chunk.tag!r}")
+        last = _LAST if left == 0 else 0
+        framed = bytes((ord(chunk.tag) | last,)) + write_varint(len(chunk.body)) + chunk.body
+        parts += [framed, _checksum(framed)]
+    return b"".join(parts)
+
+
+def unpack(
+    data: bytes | bytearray | memoryview, max_pixels: int | None = DEFAULT_MAX_PIXELS
+) -> tuple[Header, list[Chunk]]:
+    """Read and check a whole file.
+
+    Parameters
+    ----------
+    data
+        The file.
+    max_pixels
+        Largest number of pixels, views included; None is no limit.
+
+    Returns
+    -------
+    header, chunks
+        All chunks in their order, unknown ones too. A caller skips lower-case tags that it does not know and
+        refuses upper-case ones.
+
+    Raises
+    ------
+    CorruptFile
+        Damaged, truncated, extended, or not a Calotype file.
+    UnsupportedFile
+        An intact file of a newer format version.
+    LimitExceeded
+        An intact file that declares more than `max_pixels`.
+    """
+    view = memoryview(data).cast("B")
+    header, position = _unpack_header(view)
+    chunks, last = [], False
+    while not last:
+        chunk, last, position = _unpack_chunk(view, position)
+        chunks.append(chunk)
+    if position != len(view):
+        raise CorruptFile(f"{len(view) - position} bytes follow after the end of the file")
+    for tag in METADATA_TAGS:
+        if sum(chunk.tag == tag for chunk in chunks) > 1:
+            raise CorruptFile(f"more than one chunk {tag!r}")
+    if max_pixels is not None and header.pixels > max_pixels:
+        raise LimitExceeded(
+            f"the file declares {header.pixels:,} pixels, more than the limit of {max_pixels:,}; "
+            "raise max_pixels (--max-pixels) if you trust it"
+        )
+    return header, chunks
+
+
+def is_tag(tag: str) -> bool:
+    """Whether this is one ASCII letter."""
+    return len(tag) == 1 and tag.isascii() and tag.isalpha()
+
+
+def is_calotype(start: bytes) -> bool:
+    """Whether a file that begins so claims to be a Calotype file."""
+    return start[: len(MAGIC)] == MAGIC
+
+
+def write_varint(value: int) -> bytes:
+    """Little-endian groups of 7 bits, the highest bit set in all bytes but the last."""
+    if not 0 <= value < 1 << 7 * _MAX_VARINT_BYTES:
+        raise ValueError(f"{value} does not fit into a varint")
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def read_varint(view: memoryview, position: int) -> tuple[int, int]:
+    """Read a value and the position after it; only the shortest form of a value is allowed."""
+    value = 0
+    for count, byte in enumerate(view[position : position + _MAX_VARINT_BYTES]):
+        value |= (byte & 0x7F) << 7 * count
+        if byte < 0x80:
+            if byte == 0 and count > 0:
+                raise CorruptFile("a number is not in its shortest form")
+            return value, position + count + 1
+    raise CorruptFile("a number is too long or cut off")
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
+    return crc32c(data).to_bytes(_CRC_BYTES, "little")
+
+
+def _pack_fields(header: Header) -> bytes:
+    *views, height, width, channels = header.shape
+    name = header.codec.encode()
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"codec name {header.codec!r}")
+    if not (1 <= header.depth <= 16 and 1 <= channels <= 4 and len(views) <= 3 and len(header.digest) == 4):
+        raise ValueError(f"{header} is outside the format")
+    if not all(1 <= side <= _MAX_SIDE for side in (*views, height, width)):
+        raise ValueError(f"shape {header.shape} is outside the format")
+    layout = header.depth - 1 | channels - 1 << 4 | len(views) << 6
+    sides = b"".join(write_varint(side) for side in (*views, height, width))
+    return write_varint(header.wire_version) + header.digest + bytes((layout,)) + sides + name
+
+
+def _unpack_header(view: memoryview) -> tuple[Header, int]:
+    """Check what every version shares (magic, length, CRC), then read the fields."""
+    start = len(MAGIC) + 2
+    if not is_calotype(bytes(view[: len(MAGIC)])):
+        raise CorruptFile("this is not a Calotype file")
+    if len(view) < start:
+        raise CorruptFile("the file is cut off in its header")
+    version, length = view[start - 2], view[start - 1]
+    end = start + length
+    if len(view) < end + _CRC_BYTES:
+        raise CorruptFile("the file is cut off in its header")
+    if _checksum(view[:end]) != view[end : end + _CRC_BYTES]:
+        raise CorruptFile("the header is damaged")
+    if version != VERSION:
+        raise UnsupportedFile(f"format version {version} is not known; this one reads {VERSION}; update it")
+    return _unpack_fields(view[start:end]), end + _CRC_BYTES
+
+
+def _unpack_fields(fields: memoryview) -> Header:
+    wire_version, position = read_varint(fields, 0)
+    if len(fields) < position + 5:
+        raise CorruptFile("the header is too short")
+    digest, layout = bytes(fields[position : position + 4]), fields[position + 4]
+    position += 5
+    sides = []
+    for _ in range((layout >> 6) + 2):
+        side, position = read_varint(fields, position)
+        if not 1 <= side <= _MAX_SIDE:
+            raise CorruptFile(f"a side of {side} pixels")
+        sides.append(side)
+    name = bytes(fields[position:])
+    if not _NAME.fullmatch(name):
+        raise CorruptFile(f"the header names no codec but {name!r}")
+    shape = (*sides, (layout >> 4 & 3) + 1)
+    return Header(name.decode(), wire_version, digest, shape, (layout & 15) + 1)
+
+
+def _unpack_chunk(view: memoryview, start: int) -> tuple[Chunk, bool, int]:
+    """Read the chunk at `start`, whether it is the last, and where it ends."""
+    if start >= len(view):
+        raise CorruptFile("the file is cut off: its last chunk is missing")
+    tag = chr(view[start] & ~_LAST)
+    length, body = read_varint(view, start + 1)
+    end = body + length
+    if end + _CRC_BYTES > len(view):
+        raise CorruptFile(f"the file is cut off in chunk {tag!r}")
+    if _checksum(view[start:end]) != view[end : end + _CRC_BYTES]:
+        raise CorruptFile(f"chunk {tag!r} is damaged")
+    if not is_tag(tag):
+        raise CorruptFile(f"{tag!r} is not the tag of a chunk")
+    return Chunk(tag, bytes(view[body:end])), bool(view[start] & _LAST), end + _CRC_BYTES

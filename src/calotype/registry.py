@@ -1,0 +1,201 @@
+"""Finds codecs and their weights without importing either; loads them when they are asked for.
+
+A codec is a folder with `codec.py`, which defines `CODEC`, and `weights/<recipe>.calow`, each with a card
+`<recipe>.toml` beside it. They are looked for in three places, the first one wins where names are equal:
+
+1. the folders in the environment variable `CALOTYPE_WEIGHTS` (weights and cards, separated as in `PATH`),
+2. `calotype/codecs/*`,
+3. packages that other distributions name by an entry point of the group `calotype.codecs`
+   (`name of the codec = "package"`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from .codec import Codec, CodecInfo
+from .errors import CorruptFile, UnsupportedFile, WeightsNotFound
+from .runtime.weights import Weights
+
+ENTRY_POINTS = "calotype.codecs"
+SEARCH_PATH = "CALOTYPE_WEIGHTS"
+WEIGHTS_ENDING = ".calow"
+
+_BUILT_IN = Path(__file__).parent / "codecs"
+
+
+class CodecClass(Protocol):
+    """What a codec's module calls `CODEC`."""
+
+    info: CodecInfo
+
+    def from_weights(self, weights: Weights) -> Codec: ...
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A weights file as its card describes it."""
+
+    name: str
+    """`codec.recipe`"""
+    digest: bytes
+    """The 4 bytes that name these weights in files."""
+    path: Path
+    """The weights file."""
+    default: bool = False
+    description: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """All that the card says: training, results."""
+
+    @property
+    def codec(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def list_models() -> list[ModelInfo]:
+    """All installed models, from their cards, those that `find` would take."""
+    models: dict[str, ModelInfo] = {}
+    for model in _all_models():
+        models.setdefault(model.name, model)
+    return list(models.values())
+
+
+def find(name: str | os.PathLike[str] | None = None) -> ModelInfo:
+    """Find a model by name or by the path of its weights file; None is the default model.
+
+    Raises
+    ------
+    WeightsNotFound
+        It is not installed.
+    """
+    if name is None:
+        for model in _all_models():
+            if model.default:
+                return model
+        raise WeightsNotFound(f"no default model is installed; name one of: {_installed()}")
+    text = os.fspath(name)
+    if text.endswith(WEIGHTS_ENDING):
+        return _from_path(Path(text))
+    for model in _all_models():
+        if model.name == text:
+            return model
+    raise WeightsNotFound(f"model {text!r} is not installed; `calotype models` lists: {_installed()}")
+
+
+def find_digest(codec: str, digest: bytes) -> ModelInfo:
+    """Find the model that a file was coded with.
+
+    Raises
+    ------
+    UnsupportedFile
+        No codec of this name is installed.
+    WeightsNotFound
+        The codec is there, these weights are not.
+    """
+    for model in _all_models():
+        if model.codec == codec and model.digest == digest:
+            return model
+    _package(codec)
+    raise WeightsNotFound(
+        f"the file needs weights {digest.hex()} of the codec {codec!r}, which are not installed; "
+        f"put them and their card into a folder named by {SEARCH_PATH}"
+    )
+
+
+def codec_info(codec: str) -> CodecInfo:
+    """What a codec can do, by its name. Imports its module, loads no weights."""
+    return _codec_class(codec).info
+
+
+def open_codec(model: ModelInfo) -> Codec:
+    """Load a model; the same object is returned for the same weights.
+
+    Raises
+    ------
+    WeightsNotFound, CorruptFile, UnsupportedFile
+        The weights file is missing, does not match its card, or its codec is not installed.
+    """
+    return _open(model.codec, model.path, model.digest)
+
+
+@functools.lru_cache(maxsize=8)
+def _open(codec: str, path: Path, digest: bytes) -> Codec:
+    weights = Weights.open(path)
+    if weights.digest[:4] != digest:
+        raise CorruptFile(f"{path} is damaged or does not belong to the card beside it; export it again")
+    return _codec_class(codec).from_weights(weights)
+
+
+def _codec_class(codec: str) -> CodecClass:
+    module = importlib.import_module(f"{_package(codec)}.codec")
+    codec_class: CodecClass = module.CODEC
+    return codec_class
+
+
+def _package(codec: str) -> str:
+    """Dotted name of a codec's folder."""
+    if (_BUILT_IN / codec / "codec.py").is_file():
+        return f"{__package__}.codecs.{codec}"
+    packages = _third_parties()
+    if codec not in packages:
+        raise UnsupportedFile(f"the codec {codec!r} is not known; it needs a newer Calotype or a plug-in")
+    return packages[codec]
+
+
+@functools.cache
+def _third_parties() -> dict[str, str]:
+    from importlib.metadata import entry_points  # takes longer than all else here
+
+    return {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _all_models() -> Iterator[ModelInfo]:
+    for folder in _folders():
+        for card in sorted(folder.glob("*.toml")):
+            weights = card.with_suffix(WEIGHTS_ENDING)
+            if weights.is_file():
+                yield _read_card(card, weights)
+
+
+def _folders() -> Iterator[Path]:
+    for name in os.environ.get(SEARCH_PATH, "").split(os.pathsep):
+        if name:
+            yield Path(name)
+    yield from sorted(_BUILT_IN.glob("*/weights"))
+    for _, package in sorted(_third_parties().items()):
+        spec = importlib.util.find_spec(package)
+        for location in (spec.submodule_search_locations or ()) if spec else ():
+            yield Path(location) / "weights"
+
+
+def _from_path(weights: Path) -> ModelInfo:
+    card = weights.with_suffix(".toml")
+    for path in (weights, card):
+        if not path.is_file():
+            raise WeightsNotFound(f"{path} does not exist; a model is a weights file with its card beside it")
+    return _read_card(card, weights)
+
+
+def _read_card(card: Path, weights: Path) -> ModelInfo:
+    try:
+        entries = tomllib.loads(card.read_text(encoding="utf-8"))
+        name, digest = str(entries["name"]), bytes.fromhex(entries["digest"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptFile(f"{card} is not the card of a weights file: {error!r}") from None
+    if not re.fullmatch(r"[a-z][a-z0-9-]*\.[\w.-]+", name) or len(digest) != 4:
+        raise CorruptFile(f"{card}: `name` must be codec.recipe and `digest` 8 hexadecimal digits")
+    default, description = entries.get("default") is True, str(entries.get("description", ""))
+    return ModelInfo(name, digest, weights, default, description, entries)
+
+
+def _installed() -> str:
+    return ", ".join(model.name for model in list_models()) or "nothing"
