@@ -1,0 +1,47 @@
+"""`calotype compare`: how far apart two pictures are."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Annotated
+
+import typer
+
+from .batch import STREAM, Job, Record, read_picture, record_of, run
+from .options import LIMIT, Json, MaxPixels, Threads
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="Picture or .calo file; - is stdin.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Picture or .calo file of the same size and mode.")],
+    json: Json = False,
+    threads: Threads = 0,
+    max_pixels: MaxPixels = LIMIT,
+) -> None:
+    """Compare two pictures: PSNR, MS-SSIM, largest error.
+
+    Both have the same size and mode. PSNR and MS-SSIM are those of the colour channels, the largest error is
+    over all channels. `bytes` and `bpp` in JSON are those of B; a PSNR of null stands for equal pictures, an
+    MS-SSIM of null for pictures below 161 pixels.
+    """
+    if a == b == STREAM:
+        raise typer.BadParameter("only one of the two can be stdin")
+    from ..evaluate.metrics import compare as measure
+
+    def work(job: Job) -> Record:
+        started = time.perf_counter()
+        first, second = (read_picture(name, threads, max_pixels) for name in (a, b))
+        found = measure(first, second)
+        psnr = found.psnr if math.isfinite(found.psnr) else None
+        if not json:
+            print(f"PSNR           {'equal' if psnr is None else f'{psnr:.4f} dB'}")
+            similarity = "needs 161 pixels a side" if found.ms_ssim is None else f"{found.ms_ssim:.6f}"
+            print(f"MS-SSIM        {similarity}")
+            print(f"largest error  {found.largest_error}")
+        size = os.path.getsize(b) if b != STREAM else 0
+        figures = {"psnr": psnr, "ms_ssim": found.ms_ssim, "largest_error": found.largest_error}
+        return record_of(job, first, size, time.perf_counter() - started, **figures)
+
+    run([Job(a, b)], work, json, None)

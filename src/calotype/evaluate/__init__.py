@@ -1,0 +1,1 @@
+"""Measuring: metrics, rivals, rate-distortion figures."""

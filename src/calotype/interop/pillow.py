@@ -1,0 +1,101 @@
+"""Pillow opens and saves `.calo` files once this module is imported.
+
+    import calotype.interop.pillow
+
+    picture = Image.open("photo.calo")
+    picture.save("smaller.calo", quality=30)
+
+Options of `save`: `quality`, `model`, `target_bytes`, `target_bpp`, `threads` as in `calotype.encode`, and
+`icc_profile`, `exif`, `xmp`, which are taken from the picture's `info` if they are not given (None leaves
+them out).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any
+
+from PIL import Image, ImageFile
+
+from .. import api
+from ..container import METADATA_TAGS, is_calotype, unpack
+from ..errors import CalotypeError, CorruptFile, UnsupportedFile
+from ..image import MODES
+from ..io import from_pillow, to_pillow
+
+FORMAT = "CALOTYPE"
+MIME = "image/x-calotype"
+
+_OPTIONS = ("quality", "model", "target_bytes", "target_bpp", "threads")
+_INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
+_PREFIX = {"exif": b"Exif\0\0"}  # as Pillow's JPEG and PNG plugins give it
+
+
+class CalotypeImageFile(ImageFile.ImageFile):
+    """A file whose checksums are checked when it is opened and whose pixels are decoded by `load`."""
+
+    format = FORMAT
+    format_description = "Calotype learned image"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        data = self.fp.read()
+        try:
+            header, chunks = unpack(data, max_pixels=None)  # Pillow has its own limit
+        except CorruptFile as error:  # Pillow's sign that another plugin may try
+            raise SyntaxError(str(error)) from None
+        except UnsupportedFile as error:
+            raise OSError(str(error)) from error
+        *views, height, width, channels = header.shape
+        if views or header.depth not in (8, 16) or (header.depth == 16 and channels > 1):
+            raise OSError(f"Pillow has no images of shape {header.shape} and {header.depth} bits")
+        self._size = (width, height)
+        self._mode = "I;16" if header.depth == 16 else MODES[channels]
+        for tag, body in chunks:
+            if field := METADATA_TAGS.get(tag):
+                self.info[_INFO_KEYS[field]] = _PREFIX.get(field, b"") + body
+        self._data: bytes | None = data
+        self.tile = []
+
+    def load(self) -> Any:
+        """Decode the pixels, once.
+
+        Raises
+        ------
+        OSError
+            The file cannot be decoded; its cause says why.
+        """
+        if self._data is not None:
+            try:
+                image = api.decode_image(self._data, max_pixels=None)
+            except CalotypeError as error:
+                raise OSError(str(error)) from error
+            self._data = None
+            if self.fp is not None and getattr(self, "_exclusive_fp", False):
+                self.fp.close()
+            self.fp = io.BytesIO(to_pillow(image).tobytes())
+            self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
+        return super().load()
+
+
+def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    wanted: dict[str, Any] = picture.encoderinfo
+    copy = picture.copy()
+    for key in _INFO_KEYS.values():
+        block = wanted.get(key, picture.info.get(key))
+        block = block.tobytes() if isinstance(block, Image.Exif) else block
+        copy.info = {name: value for name, value in copy.info.items() if name != key}
+        if block:
+            copy.info[key] = block
+    options = {name: wanted[name] for name in _OPTIONS if name in wanted}
+    try:
+        data = api.encode(from_pillow(copy), **options)
+    except CalotypeError as error:
+        raise OSError(str(error)) from error
+    file.write(data)
+
+
+Image.register_open(FORMAT, CalotypeImageFile, is_calotype)
+Image.register_save(FORMAT, _save)
+Image.register_extension(FORMAT, api.ENDING)
+Image.register_mime(FORMAT, MIME)
