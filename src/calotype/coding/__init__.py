@@ -1,0 +1,7 @@
+"""Entropy coding: integers and frequency tables to bytes and back, in a native kernel."""
+
+from .checksum import crc32c
+from .coder import BitCounter, Coder, Decoder, Encoder
+from .tables import PRECISION, Tables
+
+__all__ = ["PRECISION", "BitCounter", "Coder", "Decoder", "Encoder", "Tables", "crc32c"]

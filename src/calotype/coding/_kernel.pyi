@@ -1,19 +1,21 @@
 """Types of the compiled kernel; `kernel/calotype.h` says what the functions do."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from typing_extensions import Buffer
+import numpy as np
+import numpy.typing as npt
 
-class _Pointer(Protocol): ...
+_Buffer: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[np.generic]
 
-class _Decoder(Protocol):
-    lanes: int
+class _Pointer(Protocol):
+    def __add__(self, elements: int, /) -> _Pointer: ...
 
 class _Ffi:
     def new(self, cdecl: str, init: object = ...) -> Any: ...
-    def from_buffer(self, cdecl: str, python_buffer: Buffer, require_writable: bool = ...) -> _Pointer: ...
+    def from_buffer(self, cdecl: str, python_buffer: _Buffer, require_writable: bool = ...) -> _Pointer: ...
 
 class _Lib:
+    CALO_BAD_INDEX: int
     def calo_tables_build(
         self, set: _Pointer, frequencies: _Pointer, size: int, lengths: _Pointer, minimums: _Pointer, /
     ) -> int: ...

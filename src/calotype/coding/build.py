@@ -7,7 +7,7 @@ from cffi import FFI
 HERE = Path("src/calotype/coding/kernel")  # setuptools wants sources relative to setup.py
 
 DECLARATIONS = """
-    typedef struct { uint32_t start; uint32_t count; int32_t minimum; ...; } calo_table;
+    typedef struct { uint32_t start; uint32_t count; int32_t minimum; } calo_table;
     typedef struct { uint64_t reciprocal; uint32_t limit; uint16_t start; uint16_t complement; } calo_symbol;
     typedef struct { uint16_t start; uint16_t frequency; } calo_entry;
     typedef struct {
@@ -19,14 +19,15 @@ DECLARATIONS = """
         calo_symbol *symbol;
         uint32_t *bucket;
     } calo_tables;
-    typedef struct { uint32_t lanes; ...; } calo_decoder;
+    typedef struct { ...; } calo_decoder;
+    enum calo_status { CALO_OK, CALO_CORRUPT, CALO_BAD_INDEX, CALO_DESYNC, CALO_BAD_TABLE, ... };
 
     int calo_tables_build(calo_tables *set, const uint16_t *frequencies, size_t size, const int32_t *lengths,
                           const int32_t *minimums);
     int64_t calo_places(const calo_tables *set, const int32_t *symbols, const int32_t *index, size_t n,
                         uint32_t *places, uint8_t *escapes, size_t capacity, size_t *escaped);
-    size_t calo_encode(const calo_tables *set, const uint32_t *places, size_t n, uint32_t lanes, uint32_t lane,
-                       uint32_t *states, uint8_t *words, size_t position);
+    size_t calo_encode(const calo_tables *set, const uint32_t *places, size_t n, uint32_t lanes,
+                       uint32_t lane, uint32_t *states, uint8_t *words, size_t position);
     int calo_decoder_open(calo_decoder *decoder, const uint8_t *data, size_t size);
     int calo_decode(calo_decoder *decoder, const calo_tables *set, const int32_t *index, size_t n,
                     int32_t *symbols);

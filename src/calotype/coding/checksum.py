@@ -1,15 +1,18 @@
-"""CRC-32C, the checksum of the container (Castagnoli 1993; the polynomial of iSCSI, ext4 and PNG's successors)."""
+"""CRC-32C, the checksum of the container (Castagnoli's polynomial, as in iSCSI and ext4)."""
 
 from __future__ import annotations
 
-from typing_extensions import Buffer
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ._kernel import ffi, lib
 
 lib.calo_crc32c_prepare()
 
 
-def crc32c(data: Buffer, crc: int = 0) -> int:
+def crc32c(data: bytes | bytearray | memoryview | npt.NDArray[Any], crc: int = 0) -> int:
     """Return the CRC-32C of the bytes of `data`, any C-contiguous buffer; `crc` is that of the bytes before.
 
     Examples
@@ -17,5 +20,5 @@ def crc32c(data: Buffer, crc: int = 0) -> int:
     >>> hex(crc32c(b"123456789"))
     '0xe3069283'
     """
-    size = memoryview(data).nbytes
+    size = data.nbytes if isinstance(data, np.ndarray | memoryview) else len(data)
     return lib.calo_crc32c(crc, ffi.from_buffer("uint8_t[]", data), size) if size else crc

@@ -16,7 +16,7 @@
 #define CALO_NOINLINE static
 #endif
 
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__) && !defined(CALO_PORTABLE)
 #define CALO_X86_64 1
 #endif
 

@@ -1,14 +1,15 @@
 /* CRC-32C (Castagnoli): slice by 8, and the instruction of SSE4.2 where the processor has it. */
 #include "calotype.h"
 
-#include <string.h>
-
 #ifdef CALO_X86_64
 #include <nmmintrin.h>
+#include <string.h>
 #endif
 
 static uint32_t slices[8][256];
+#ifdef CALO_X86_64
 static int hardware;
+#endif
 
 /* Runs once, at import; writing the same values again would be harmless. */
 void calo_crc32c_prepare(void) {

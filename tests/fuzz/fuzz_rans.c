@@ -1,0 +1,198 @@
+/* Throws random tables, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz_rans.py.
+
+   Usage: fuzz_rans seconds seed. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
+   Undamaged streams must decode to what was encoded. */
+#include "calotype.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t state;
+
+static uint64_t random64(void) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static uint32_t below(uint32_t n) { return (uint32_t)((random64() >> 32) * n >> 32); }
+
+static void *allocate(size_t size) {
+    void *p = malloc(size);                   /* of 0 bytes too: any access is then an error */
+    if (!p) abort();
+    return p;
+}
+
+typedef struct {
+    uint16_t *frequencies;
+    int32_t *lengths, *minimums;
+    size_t size;
+    calo_tables set;
+} tables;
+
+static void tables_free(tables *t) {
+    free(t->frequencies), free(t->lengths), free(t->minimums);
+    free(t->set.table), free(t->set.shift), free(t->set.entry), free(t->set.symbol), free(t->set.bucket);
+}
+
+/* Random frequencies with the right sum: flat, geometric, or one that has nearly everything. */
+static void fill(uint16_t *frequencies, uint32_t entries) {
+    uint32_t left = CALO_TOTAL - entries;
+    for (uint32_t k = 0; k < entries; k++) frequencies[k] = 1;
+    const uint32_t pieces = 1 + below(2 * entries);
+    for (uint32_t k = 0; k < pieces && left > 0; k++) {
+        const uint32_t part = k + 1 == pieces ? left : below(left / (1 + below(8)) + 1);
+        frequencies[below(entries)] += (uint16_t)part;
+        left -= part;
+    }
+    frequencies[below(entries)] += (uint16_t)left;
+}
+
+static int tables_make(tables *t, int damaged) {
+    const uint32_t count = 1 + below(below(8) ? 12 : 400);
+    t->lengths = allocate(4 * count), t->minimums = allocate(4 * count);
+    t->size = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        t->lengths[k] = (int32_t)(1 + below(below(4) ? 12 : below(40) ? 700 : CALO_TOTAL - 2));
+        t->minimums[k] = below(4) ? (int32_t)below(200) - 100 : (int32_t)random64();
+        if (t->minimums[k] > INT32_MAX - t->lengths[k]) t->minimums[k] = INT32_MAX - t->lengths[k] + 1;
+        t->size += (size_t)t->lengths[k] + 1;
+    }
+    t->frequencies = allocate(2 * t->size);
+    for (size_t k = 0, at = 0; k < count; at += (size_t)t->lengths[k++] + 1)
+        fill(t->frequencies + at, (uint32_t)t->lengths[k] + 1);
+    for (uint32_t k = damaged ? 1 + below(3) : 0; k > 0; k--) {
+        if (below(2)) t->frequencies[below((uint32_t)t->size)] = (uint16_t)random64();
+        else if (below(2)) t->lengths[below(count)] = below(2) ? (int32_t)below(40) - 10 : (int32_t)random64();
+        else t->minimums[below(count)] = (int32_t)random64();
+    }
+    const size_t entries = t->size + (size_t)count * CALO_GUARDS;
+    const uint32_t width = below(2) ? CALO_NARROW : CALO_WIDE;
+    t->set = (calo_tables){
+        .tables = count,
+        .width = width,
+        .table = allocate(count * sizeof(calo_table)),
+        .shift = allocate(count * 4),
+        .entry = allocate(entries * sizeof(calo_entry)),
+        .symbol = allocate(entries * sizeof(calo_symbol)),
+        .bucket = allocate((size_t)count * 4 << (CALO_PRECISION - width)),
+    };
+    return calo_tables_build(&t->set, t->frequencies, t->size, t->lengths, t->minimums);
+}
+
+static size_t put_varint(uint8_t *out, uint64_t value) {
+    size_t size = 0;
+    for (; value >= 0x80; value >>= 7) out[size++] = (uint8_t)(value | 0x80);
+    out[size++] = (uint8_t)value;
+    return size;
+}
+
+/* A stream of n symbols; as Encoder.finish in coder.py. The caller frees it. */
+static uint8_t *encode(const tables *t, const int32_t *symbols, const int32_t *index, size_t n, uint32_t lanes,
+                       size_t *size) {
+    uint32_t *places = allocate(4 * n);
+    size_t capacity = 5 * n, escaped = 0;
+    uint8_t *escapes = allocate(capacity), *words = allocate(2 * n);
+    if (calo_places(&t->set, symbols, index, n, places, escapes, capacity, &escaped) != (int64_t)n) abort();
+    uint32_t states[CALO_LANES];
+    for (int k = 0; k < CALO_LANES; k++) states[k] = CALO_STATE_MIN;
+    size_t position = 2 * n, end = n;
+    while (end > 0) {
+        const size_t run = 1 + below((uint32_t)end);
+        position = calo_encode(&t->set, places + end - run, run, lanes, (uint32_t)(end - 1) % lanes, states, words,
+                               position);
+        end -= run;
+    }
+    uint8_t *stream = allocate(1 + 5 + escaped + 4 * CALO_LANES + 2 * n);
+    size_t at = 0;
+    stream[at++] = (uint8_t)((lanes == CALO_LANES) | (escaped > 0) << 1);
+    if (escaped > 0) {
+        at += put_varint(stream + at, escaped);
+        memcpy(stream + at, escapes, escaped);
+        at += escaped;
+    }
+    for (uint32_t k = 0; k < lanes; k++)
+        for (int byte = 0; byte < 4; byte++) stream[at++] = (uint8_t)(states[k] >> 8 * byte);
+    memcpy(stream + at, words + position, 2 * n - position);
+    at += 2 * n - position;
+    uint8_t *exact = allocate(at);
+    memcpy(exact, stream, at);
+    free(stream), free(places), free(escapes), free(words);
+    *size = at;
+    return exact;
+}
+
+/* Decodes in random portions. Returns 1 if everything was in order. */
+static int decode(const tables *t, const uint8_t *data, size_t size, const int32_t *index, size_t n, int32_t *symbols) {
+    calo_decoder decoder;
+    if (calo_decoder_open(&decoder, data, size) != CALO_OK) return 0;
+    for (size_t i = 0, run; i < n; i += run) {
+        run = 1 + below((uint32_t)(n - i));
+        const int status = calo_decode(&decoder, &t->set, index + i, run, symbols + i);
+        if (status != CALO_OK && below(4)) return 0;      /* sometimes go on, as a careless caller would */
+    }
+    return calo_decoder_close(&decoder) == CALO_OK;
+}
+
+static uint8_t *damage(const uint8_t *data, size_t *size) {
+    size_t length = below(3) ? *size : below((uint32_t)*size + 8);
+    uint8_t *copy = allocate(length);
+    for (size_t k = 0; k < length; k++) copy[k] = k < *size ? data[k] : (uint8_t)random64();
+    const uint32_t changes = below(6), reach = below(2) ? 64 : UINT32_MAX;
+    for (uint32_t k = 0; k < changes && length > 0; k++) {
+        const uint32_t at = below((uint32_t)(length < reach ? length : reach));
+        copy[at] = below(2) ? (uint8_t)(copy[at] ^ 1u << below(8)) : (uint8_t)random64();
+    }
+    *size = length;
+    return copy;
+}
+
+static void try_once(unsigned long *intact, unsigned long *passed) {
+    tables t;
+    const int damaged_tables = below(8) == 0;
+    if (tables_make(&t, damaged_tables) != CALO_OK) {
+        if (!damaged_tables) abort();
+        tables_free(&t);
+        return;
+    }
+    const size_t n = below(below(16) ? 600 : 12000);
+    int32_t *index = allocate(4 * n), *symbols = allocate(4 * n), *decoded = allocate(4 * n);
+    const uint32_t escape_rate = below(3) ? 1000 : 2;
+    for (size_t i = 0; i < n; i++) {
+        index[i] = (int32_t)below(t.set.tables);
+        const calo_table *table = t.set.table + index[i];
+        symbols[i] = below(escape_rate) ? (int32_t)((uint32_t)table->minimum + below(table->count))
+                                        : (int32_t)((int64_t)random64() >> (32 + below(32)));
+    }
+    size_t size;
+    uint8_t *stream = encode(&t, symbols, index, n, below(2) ? CALO_LANES : 1, &size);
+    if (!decode(&t, stream, size, index, n, decoded) || memcmp(symbols, decoded, 4 * n) != 0) {
+        fprintf(stderr, "an intact stream did not decode\n");
+        abort();
+    }
+    ++*intact;
+    for (int k = 0; k < 8; k++) {
+        size_t length = size;
+        uint8_t *copy = damage(stream, &length);
+        if (n > 0 && below(8) == 0) index[below((uint32_t)n)] = below(2) ? (int32_t)random64() : (int32_t)t.set.tables;
+        *passed += (unsigned long)decode(&t, copy, length, index, n, decoded);
+        free(copy);
+    }
+    (void)calo_crc32c(0, stream, size);
+    free(stream), free(index), free(symbols), free(decoded);
+    tables_free(&t);
+}
+
+int main(int argc, char **argv) {
+    const double seconds = argc > 1 ? atof(argv[1]) : 5;
+    state = (argc > 2 ? strtoull(argv[2], NULL, 10) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    calo_crc32c_prepare();
+    unsigned long intact = 0, passed = 0;
+    const time_t begin = time(NULL);
+    while (difftime(time(NULL), begin) < seconds) try_once(&intact, &passed);
+    printf("%lu intact streams, 8 damaged ones of each, %lu of which passed\n", intact, passed);
+    return 0;
+}
