@@ -15,6 +15,10 @@ class _Ffi:
     def from_buffer(self, cdecl: str, python_buffer: _Buffer, require_writable: bool = ...) -> _Pointer: ...
 
 class _Lib:
+    CALO_GUARDS: int
+    CALO_NARROW: int
+    CALO_WIDE: int
+    CALO_LANES: int
     CALO_BAD_INDEX: int
     def calo_tables_build(
         self, set: _Pointer, frequencies: _Pointer, size: int, lengths: _Pointer, minimums: _Pointer, /

@@ -29,7 +29,7 @@ from .tables import Int32, Tables, int32
 
 Integers = npt.NDArray[np.integer[Any]]
 
-LANES = 8
+LANES = lib.CALO_LANES
 STATE_MIN = 1 << 16
 
 # One lane flushes one state instead of eight, which is 14 bytes shorter and decodes at a fraction of the

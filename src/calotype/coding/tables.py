@@ -31,9 +31,7 @@ MAX_ENTRIES = 1 << 22  # and 20 bytes per entry
 TAIL_MASS = 2.0**-14  # Gaussians of 0.11 to 64 are shortest with 2^-13, but real tails are heavier
 
 _TOTAL = 1 << PRECISION
-_GUARDS = 1  # as CALO_GUARDS
-_NARROW, _WIDE = 5, 8  # as CALO_NARROW, CALO_WIDE
-_FEW_TABLES = 256  # up to here buckets are narrow: 2 KiB per table still fits the caches
+_FEW_TABLES = 128  # up to here narrow buckets decode faster; beyond, 2 KiB each fall out of the caches
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,15 +148,17 @@ class Tables:
     @cached_property
     def entry_starts(self) -> npt.NDArray[np.int64]:
         """Place of each table's first symbol; shape (tables,)."""
-        sizes = self.lengths.astype(np.int64) + 1 + _GUARDS
+        sizes = self.lengths.astype(np.int64) + 1 + lib.CALO_GUARDS
         return np.cumsum(sizes) - sizes
 
     @cached_property
     def entry_bits(self) -> Floats:
         """Code length of each place in bits, without an escape's bytes."""
         table = np.repeat(np.arange(len(self)), self.lengths + 1)
-        bits = np.zeros(self.frequencies.size + len(self) * _GUARDS)
-        bits[np.arange(self.frequencies.size) + table * _GUARDS] = PRECISION - np.log2(self.frequencies)
+        bits = np.zeros(self.frequencies.size + len(self) * lib.CALO_GUARDS)
+        bits[np.arange(self.frequencies.size) + table * lib.CALO_GUARDS] = PRECISION - np.log2(
+            self.frequencies
+        )
         return bits
 
     @cached_property
@@ -168,8 +168,8 @@ class Tables:
 
     @cached_property
     def _kernel_and_memory(self) -> tuple[Any, list[npt.NDArray[Any]]]:
-        entries = self.frequencies.size + len(self) * _GUARDS
-        width = _NARROW if len(self) <= _FEW_TABLES else _WIDE
+        entries = self.frequencies.size + len(self) * lib.CALO_GUARDS
+        width = lib.CALO_NARROW if len(self) <= _FEW_TABLES else lib.CALO_WIDE
         shapes = {
             "table": ("calo_table[]", 12 * len(self)),
             "shift": ("uint32_t[]", 4 * len(self)),
