@@ -1,0 +1,52 @@
+"""`calotype train`: train a model for a given time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="Codec and recipe, as in vae.swift.")],
+    data: Annotated[list[Path], typer.Option(help="Folder or tar archive of pictures; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run there is resumed.")],
+    time: Annotated[
+        str, typer.Option(help="Length of the run, as in 40m or 1h30m; the schedule ends with it.")
+    ] = "40m",
+    init: Annotated[Path | None, typer.Option(help="Weights (.calow) to start from.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 6e-4,
+    batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 3,
+    crop: Annotated[int, typer.Option(min=64, help="Side of the crops in pixels, a multiple of 64.")] = 256,
+    late_crop: Annotated[int, typer.Option(min=64, help="Side of the crops in the last fifth of the run.")] = 384,
+    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    threads: Annotated[int, typer.Option("-T", "--threads", min=0, help="0: as many as there are cores.")] = 0,
+) -> None:
+    """Train MODEL for a given time on folders or tar archives of pictures.
+
+    The run's folder keeps the state (resume by repeating the command) and a log, one JSON object a line.
+    `calotype export` turns the state into weights.
+    """
+    import torch
+
+    from ..errors import Unsupported
+    from ..train.loop import Progress, Run
+    from ..train.loop import train as run_training
+    from ..train.schedule import Schedule, seconds
+    from .progress import training_bar
+
+    if crop % 64 or late_crop % 64:
+        raise Unsupported(f"crops of {crop} and {late_crop} pixels: both must be multiples of 64")
+    if threads:
+        torch.set_num_threads(threads)
+    total = seconds(time)
+    schedule = Schedule(total, rate=rate, batch=batch, crop=crop, late_crop=late_crop)
+    run = Run(model, data, out, schedule, device=device, seed=seed, init=init)
+    with training_bar(total) as advance:
+
+        def report(progress: Progress) -> None:
+            advance(progress.elapsed, {"step": progress.step, **progress.figures})
+
+        run_training(run, report)

@@ -1,0 +1,71 @@
+"""The bytes of a `vae` payload: docs/FORMAT.md, "vae".
+
+`V` holds the rate, the tile size and one record per tile, `A` the alpha planes of the same tiles. A record is a varint
+length and that many bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...codec import Chunk
+from ...container import read_varint, write_varint
+from ...errors import CorruptFile, UnsupportedFile
+from .recipe import HYPER_STRIDE
+
+LATENTS, ALPHA = "V", "A"
+_HEAD = struct.Struct("<HB")  # rate position, tile side / HYPER_STRIDE
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A payload, taken apart."""
+
+    position: int
+    """Of the rate, in steps / RATE_UNIT."""
+    tile: int
+    """Side of the tiles in pixels."""
+    latents: Sequence[bytes]
+    """One record per tile, row by row."""
+    alpha: Sequence[bytes] = ()
+    """Likewise; empty without alpha."""
+
+    def chunks(self) -> tuple[Chunk, ...]:
+        head = _HEAD.pack(self.position, self.tile // HYPER_STRIDE)
+        chunks = [Chunk(LATENTS, head + _join(self.latents))]
+        if self.alpha:
+            chunks.append(Chunk(ALPHA, _join(self.alpha)))
+        return tuple(chunks)
+
+    @classmethod
+    def parse(cls, chunks: Sequence[Chunk]) -> Layout:
+        """Raises `CorruptFile`, and `UnsupportedFile` for chunks this version does not know."""
+        bodies = {chunk.tag: chunk.body for chunk in chunks}
+        if unknown := sorted(tag for tag in bodies.keys() - {LATENTS, ALPHA} if tag.isupper()):
+            raise UnsupportedFile(
+                f"the file has a part {unknown[0]!r} that this version does not know; update calotype"
+            )
+        body = bodies.get(LATENTS, b"")
+        if len(body) < _HEAD.size or len(bodies) != len(chunks):
+            raise CorruptFile("the file lacks its latents or has them twice")
+        position, cells = _HEAD.unpack_from(body)
+        if not cells:
+            raise CorruptFile("tiles of no size")
+        return cls(position, cells * HYPER_STRIDE, _split(body[_HEAD.size :]), _split(bodies.get(ALPHA, b"")))
+
+
+def _join(records: Sequence[bytes]) -> bytes:
+    return b"".join(write_varint(len(record)) + record for record in records)
+
+
+def _split(body: bytes) -> list[bytes]:
+    records, place, view = [], 0, memoryview(body)
+    while place < len(body):
+        length, place = read_varint(view, place)
+        if length > len(body) - place:
+            raise CorruptFile("a tile reaches beyond its chunk")
+        records.append(body[place : place + length])
+        place += length
+    return records

@@ -1,0 +1,89 @@
+"""What a `vae` model minimises: bpp + lmbda * 255^2 * MSE (Ballé et al. 2018, eq. 2), at a random rate per picture."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ...nets.density import gaussian_bits
+from ...nets.straight_through import ste_round
+from .cells import put_step, step_of
+from .freeze import freeze, thaw
+from .networks import VAE
+from .recipe import Recipe
+from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
+
+__all__ = ["build", "freeze", "loss", "thaw"]
+
+
+def build(recipe_name: str) -> VAE:
+    """A fresh model of a shipped recipe."""
+    return VAE(Recipe.load(recipe_name))
+
+
+def _noise(x: Tensor) -> Tensor:
+    return torch.rand_like(x) - 0.5
+
+
+def _sigma(index: Tensor) -> Tensor:
+    low, high = math.log(SIGMA_MIN), math.log(SIGMA_MAX)
+    return torch.exp(low + index * ((high - low) / (SIGMA_COUNT - 1)))
+
+
+def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Code pictures x (b, 3, h, w) in [0, 1] at rates t (b,): reconstruction and bits (b,).
+
+    Rounding is straight-through for everything that goes on; uniform noise stands for it in the rate only.
+    """
+    gain, inverse_gain = model.gains(t)
+    analysis_scale, synthesis_scale = model.scales(t)
+    scaled = model.analysis(x, analysis_scale) * gain
+    if model.recipe.prior == "factorized":
+        bits = model.side.bits(scaled + _noise(scaled), t).sum((1, 2, 3))
+        decoded = ste_round(scaled)
+    else:
+        decoded, bits = _code_gaussian(model, scaled, t)
+    return model.synthesis(decoded * inverse_gain, synthesis_scale), bits
+
+
+def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Scaled latents -> as decoded, and bits (b,)."""
+    z = model.hyper_analysis(scaled)
+    bits = model.side.bits(z + _noise(z), t).sum((1, 2, 3))
+    features = model.hyper_synthesis(ste_round(z), model.rate_plane(t, *z.shape[2:]))
+    rate = model.rate_plane(t, *features.shape[2:])
+    steps = model.recipe.context_steps
+    known: list[Tensor] = []
+    decoded = torch.empty_like(scaled, memory_format=torch.contiguous_format)
+    for step, network in enumerate(model.context):
+        mean, index = network(features, rate, torch.cat(known, 1) if known else None)
+        y = torch.cat(step_of(scaled, step, steps), 1)
+        residual = y - mean / LATENT_UNIT
+        bits = bits + gaussian_bits(residual + _noise(residual), _sigma(index)).sum((1, 2, 3))
+        coded = ste_round(residual) * LATENT_UNIT + mean
+        known.append(coded)
+        put_step(decoded, list(coded.split(scaled.shape[1], 1)), step, steps)
+    return decoded / LATENT_UNIT, bits
+
+
+def loss(model: VAE, x: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    """Loss of a batch (b, 3, h, w) in [0, 1], and what to log.
+
+    Each picture has its own rate, one from each equal part of the range. Losses grow about with the square root of lambda, so they are divided by it: a
+    percent saved counts the same at every rate.
+    """
+    strata = torch.arange(len(x)) + torch.rand(len(x), generator=generator)
+    t = (strata / len(x)).to(x.device)
+    decoded, bits = forward(model, x, t)
+    bpp = bits / (x.shape[2] * x.shape[3])
+    mse = (decoded - x).square().mean((1, 2, 3))
+    lmbda = model.lmbda(t)
+    total = ((bpp + lmbda * 255**2 * mse) * lmbda.rsqrt()).mean() * LOSS_SCALE
+    with torch.no_grad():
+        psnr = -10 * torch.log10(mse.clamp_min(1e-10)).mean()
+    return total, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
+
+
+LOSS_SCALE = 0.1  # brings the loss near 1

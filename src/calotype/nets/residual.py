@@ -1,0 +1,36 @@
+"""The residual block of the default codec's transforms: depthwise-separable, then a channel mixer."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+SLOPE = 0.1  # of the leaky rectifiers; piecewise linear so that an int8 or exact version stays possible
+
+
+class Block(nn.Module):
+    """Two residual steps at one width, about 6 width^2 multiply-adds per position.
+
+    [1x1, rectifier, 3x3 depthwise, 1x1], then [1x1 to twice the width, rectifier, 1x1]; after the block type of
+    DCVC-UF (microsoft/DCVC, 2026). Both steps start as zero, so that a fresh block is the identity.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = nn.Sequential(
+            nn.Conv2d(width, width, 1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(width, width, 3, padding=1, groups=width),
+            nn.Conv2d(width, width, 1),
+        )
+        self.mixer = nn.Sequential(
+            nn.Conv2d(width, 2 * width, 1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(2 * width, width, 1),
+        )
+        for parameter in [*self.spatial[-1].parameters(), *self.mixer[-1].parameters()]:
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, width, h, w) -> the same shape."""
+        x = x + self.spatial(x)
+        return x + self.mixer(x)  # type: ignore[no-any-return]

@@ -1,0 +1,106 @@
+"""Weights files (`.calow`): a zip archive of exported networks, arrays and the recipe that they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import CorruptFile, UnsupportedFile, WeightsNotFound
+
+FORMAT = 1  # of the archive
+DIGEST_BYTES = 4  # of SHA-256, as they stand in every coded file
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same weights give the same archive
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One weights file in memory.
+
+    Raises
+    ------
+    WeightsNotFound
+        `open`: there is no such file.
+    CorruptFile
+        The archive is damaged or a part is missing.
+    UnsupportedFile
+        The archive is of a newer format.
+    """
+
+    data: bytes
+    name: str
+    """Where it came from, for messages."""
+
+    @classmethod
+    def open(cls, path: Path) -> Weights:
+        try:
+            return cls(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            raise WeightsNotFound(f"{path} does not exist; `calotype models` lists what is installed") from None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """First bytes of the archive's SHA-256: what a coded file names its weights by."""
+        return hashlib.sha256(self.data).digest()[:DIGEST_BYTES]
+
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(io.BytesIO(self.data))
+        except zipfile.BadZipFile as error:
+            raise CorruptFile(f"{self.name} is not a weights file: {error}") from None
+
+    def _part(self, name: str) -> bytes:
+        try:
+            return self._archive.read(name)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise CorruptFile(f"{self.name}: {error}") from None
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe's table, as the codec's recipe class takes it."""
+        meta: dict[str, Any] = json.loads(self._part("meta.json"))
+        if meta["format"] != FORMAT:
+            raise UnsupportedFile(f"{self.name} is a weights file of format {meta['format']}; update calotype")
+        return meta["recipe"]  # type: ignore[no-any-return]
+
+    @cached_property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Tables and vectors by name."""
+        with np.load(io.BytesIO(self._part("arrays.npz")), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def network(self, name: str) -> bytes:
+        """A serialised ONNX network."""
+        return self._part(f"{name}.onnx")
+
+
+def pack_weights(
+    recipe: Mapping[str, Any], networks: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[Any]]
+) -> bytes:
+    """Build a weights file; equal parts give equal bytes."""
+    bundle = io.BytesIO()
+    with zipfile.ZipFile(bundle, "w") as inner:
+        for name, array in sorted(arrays.items()):
+            part = io.BytesIO()
+            np.save(part, array)
+            inner.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), part.getvalue())
+    meta = json.dumps({"format": FORMAT, "recipe": dict(recipe)}, sort_keys=True).encode()
+    parts = {"meta.json": meta, "arrays.npz": bundle.getvalue()}
+    parts |= {f"{name}.onnx": data for name, data in networks.items()}
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as outer:
+        for name, data in sorted(parts.items()):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED  # integers of exact networks shrink to a quarter
+            outer.writestr(entry, data)
+    return archive.getvalue()
