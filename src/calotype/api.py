@@ -110,9 +110,7 @@ class Model:
         """Decode a file of this model; as `calotype.decode_image`."""
         header, chunks = unpack(data, max_pixels)
         if (header.codec, header.digest) != (self.card.codec, self.card.digest):
-            raise Unsupported(
-                f"the file was not coded with {self.name}; calotype.decode finds the right model"
-            )
+            raise Unsupported(f"the file was not coded with {self.name}; calotype.decode finds the right model")
         return self._decode(header, chunks, region, threads)
 
     def decode(
@@ -134,9 +132,7 @@ class Model:
         return self.codec.count_bits(image, EncodeOptions(quality, threads))
 
     def _pack(self, image: Image, payload: Payload) -> bytes:
-        header = Header(
-            self.card.codec, self.info.wire_version, self.card.digest, payload.shape, payload.depth
-        )
+        header = Header(self.card.codec, self.info.wire_version, self.card.digest, payload.shape, payload.depth)
         return pack(header, [*_metadata_chunks(image.metadata), *payload.chunks])
 
     def _decode(self, header: Header, chunks: list[Chunk], region: RegionLike | None, threads: int) -> Image:
@@ -180,7 +176,7 @@ def encode(
     target_bytes, target_bpp
         Instead of a quality: the largest file not above this many bytes, or bits per pixel. Metadata counts.
     threads
-        Processor threads; 0 leaves it to the machine. The file does not depend on it.
+        Processor threads; 0 leaves it to the machine.
 
     Raises
     ------
@@ -246,9 +242,7 @@ def decode_image(
     return Model(card, registry.open_codec(card))._decode(header, chunks, region, threads)
 
 
-def read(
-    path: str | os.PathLike[str], *, threads: int = 0, max_pixels: int | None = DEFAULT_MAX_PIXELS
-) -> Image:
+def read(path: str | os.PathLike[str], *, threads: int = 0, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> Image:
     """Read a `.calo` file or a picture file (PNG, JPEG, WebP, TIFF, ...), told apart by their first bytes."""
     with open(path, "rb") as file:
         start = file.read(8)
@@ -269,9 +263,7 @@ def write(
 ) -> None:
     """Write a `.calo` file, or a picture file if the path ends so. A failure leaves no file."""
     if os.fspath(path).lower().endswith(ENDING):
-        data = encode(
-            image, quality, model=model, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads
-        )
+        data = encode(image, quality, model=model, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
         io.write_bytes(path, data)
     elif any(option is not None for option in (quality, model, target_bytes, target_bpp)):
         raise Unsupported(f"quality, model and target belong to {ENDING} files, not to {os.fspath(path)!r}")
@@ -312,9 +304,7 @@ def info(data: bytes) -> FileInfo:
         bytes=len(data),
         bpp=8 * len(data) / header.pixels,
         chunks=tuple((chunk.tag, len(chunk.body)) for chunk in chunks),
-        metadata={
-            METADATA_TAGS[chunk.tag]: len(chunk.body) for chunk in chunks if chunk.tag in METADATA_TAGS
-        },
+        metadata={METADATA_TAGS[chunk.tag]: len(chunk.body) for chunk in chunks if chunk.tag in METADATA_TAGS},
     )
 
 
@@ -338,14 +328,10 @@ def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
 
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
-    return Metadata(
-        **{METADATA_TAGS[chunk.tag]: chunk.body for chunk in chunks if chunk.tag in METADATA_TAGS}
-    )
+    return Metadata(**{METADATA_TAGS[chunk.tag]: chunk.body for chunk in chunks if chunk.tag in METADATA_TAGS})
 
 
-def _check_request(
-    quality: float | None, target_bytes: int | None, target_bpp: float | None, threads: int
-) -> None:
+def _check_request(quality: float | None, target_bytes: int | None, target_bpp: float | None, threads: int) -> None:
     if sum(option is not None for option in (quality, target_bytes, target_bpp)) > 1:
         raise Unsupported("give only one of quality, target_bytes and target_bpp")
     if quality is not None and not 0 <= quality <= 100:
@@ -389,9 +375,7 @@ def _check_region(region: Region, shape: tuple[int, ...]) -> Region:
     height, width = shape[-3:-1]
     inside = 0 <= region.x <= width - region.width and 0 <= region.y <= height - region.height
     if region.width < 1 or region.height < 1 or not inside:
-        raise Unsupported(
-            f"region {tuple(region)} (x, y, width, height) is not inside {width}x{height} pixels"
-        )
+        raise Unsupported(f"region {tuple(region)} (x, y, width, height) is not inside {width}x{height} pixels")
     return region
 
 

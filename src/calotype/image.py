@@ -62,9 +62,7 @@ class Image:
     def from_array(cls, array: npt.NDArray[np.generic]) -> Image:
         """Take (height, width) or (height, width, 1 to 4) unsigned integers of 8 or 16 bits."""
         if array.dtype not in (np.uint8, np.uint16):
-            raise Unsupported(
-                f"pixels must be uint8 or uint16, not {array.dtype}; scale and round them first"
-            )
+            raise Unsupported(f"pixels must be uint8 or uint16, not {array.dtype}; scale and round them first")
         pixels = array[..., None] if array.ndim == 2 else array
         return cls(cast(Pixels, pixels), depth=8 * array.dtype.itemsize)
 

@@ -70,9 +70,7 @@ _BROKEN = (
 # What Pillow raises, by its own words, for files that are not what they should be.
 
 
-def read_image(
-    file: str | os.PathLike[str] | IO[bytes], max_pixels: int | None = DEFAULT_MAX_PIXELS
-) -> Image:
+def read_image(file: str | os.PathLike[str] | IO[bytes], max_pixels: int | None = DEFAULT_MAX_PIXELS) -> Image:
     """Read a picture with its metadata.
 
     Grey, grey with alpha, RGB and RGBA keep their mode. Palettes become RGB or RGBA, CMYK becomes RGB (with
@@ -133,9 +131,7 @@ def encode_image(image: Image, format: str) -> bytes:
     try:
         to_pillow(image).save(out, format, **options)
     except (OSError, ValueError, struct.error) as error:
-        raise Unsupported(
-            f"{format} cannot hold these {image.width}x{image.height} pixels: {error}"
-        ) from None
+        raise Unsupported(f"{format} cannot hold these {image.width}x{image.height} pixels: {error}") from None
     return out.getvalue()
 
 
@@ -277,9 +273,7 @@ def _refuse(picture: Pillow.Image, file: IO[bytes], name: str, max_pixels: int |
         raise Unsupported(f"{frames} frames or pages; extract one picture first")
     bits = _sample_bits(picture, file)
     if bits > 8 and picture.mode in _PLAIN | set(_CONVERT) | {"CMYK"}:
-        raise Unsupported(
-            f"{bits} bits per channel would be cut to 8; convert to 8-bit (or 16-bit grey) first"
-        )
+        raise Unsupported(f"{bits} bits per channel would be cut to 8; convert to 8-bit (or 16-bit grey) first")
 
 
 def _sample_bits(picture: Pillow.Image, file: IO[bytes]) -> int:
@@ -335,9 +329,7 @@ def _from_cmyk(picture: Pillow.Image, metadata: Metadata) -> tuple[Pillow.Image,
     if metadata.icc is not None:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(metadata.icc))
-            converted = ImageCms.profileToProfile(
-                picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
+            converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError):  # a profile that does not fit: as if there were none
             converted = None
         if converted is not None:

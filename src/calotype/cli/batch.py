@@ -29,9 +29,7 @@ class Job(NamedTuple):
     output: str | None = None
 
 
-def plan(
-    inputs: list[str], out: str | None, ending: str, endings: Collection[str], as_json: bool
-) -> list[Job]:
+def plan(inputs: list[str], out: str | None, ending: str, endings: Collection[str], as_json: bool) -> list[Job]:
     """Pair inputs with outputs before anything is read.
 
     A folder stands for the files directly in it with one of `endings`, sorted by name. With one input, `out`

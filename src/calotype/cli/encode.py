@@ -22,9 +22,7 @@ def encode(
     target_bpp: Annotated[
         float | None, typer.Option(min=0, help="Largest file of at most so many bits per pixel.")
     ] = None,
-    target_size: Annotated[
-        int | None, typer.Option(min=1, help="Largest file of at most so many bytes.")
-    ] = None,
+    target_size: Annotated[int | None, typer.Option(min=1, help="Largest file of at most so many bytes.")] = None,
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Name (see `calotype models`) or a .calow file.")
     ] = None,

@@ -16,9 +16,7 @@ def models(
     installed = list_models()
     default = find().name if any(model.default for model in installed) else None
     if not installed and not json:
-        print(
-            f"no models are installed; put weights (.calow) and cards (.toml) into a folder in {SEARCH_PATH}"
-        )
+        print(f"no models are installed; put weights (.calow) and cards (.toml) into a folder in {SEARCH_PATH}")
     width = max((len(model.name) for model in installed), default=0)
     for model in installed:
         if json:

@@ -10,14 +10,10 @@ LIMIT = 500_000_000  # as container.DEFAULT_MAX_PIXELS
 
 Out = Annotated[
     str | None,
-    typer.Option(
-        "-o", "--output", help="File, or folder for several inputs; - is stdout. Default: beside the input."
-    ),
+    typer.Option("-o", "--output", help="File, or folder for several inputs; - is stdout. Default: beside the input."),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite files.")]
-Threads = Annotated[
-    int, typer.Option("-T", "--threads", min=0, help="Processor threads; 0: up to the machine.")
-]
+Threads = Annotated[int, typer.Option("-T", "--threads", min=0, help="Processor threads; 0: up to the machine.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per input on stdout.")]
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse larger pictures.")]
 

@@ -1,0 +1,1 @@
+"""A codec as a third party would install it; the tests put its folder on the path."""

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from PIL import ImageCms
+
+from calotype.errors import CorruptFile, LimitExceeded, Unsupported
+from calotype.image import Image, Metadata
+from calotype.io import from_pillow, read_image, to_pillow, write_bytes, write_image
+
+EXIF = Pillow.Exif()
+EXIF[0x0112] = 6  # orientation: turn right
+EXIF[0x010F] = "Maker"
+METADATA = Metadata(
+    icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    exif=EXIF.tobytes().removeprefix(b"Exif\0\0"),
+    xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>\xc3\xa4</x:xmpmeta>",
+)
+
+Picture = Callable[..., np.ndarray]
+
+
+def saved(picture: Pillow.Image, format: str, **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    picture.save(file, format, **options)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_modes_come_back_with_metadata(tmp_path: Path, picture: Picture, channels: int, ending: str) -> None:
+    pixels = picture(11, 13, channels)
+    metadata = METADATA
+    if ending == "tif":  # Pillow turns TIFF pixels as Exif says when it reads them
+        metadata = Metadata(METADATA.icc, None, METADATA.xmp)
+    write_image(tmp_path / f"a.{ending}", Image(pixels, metadata=metadata))
+    image = read_image(tmp_path / f"a.{ending}")
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert image.metadata == metadata
+    assert os.listdir(tmp_path) == [f"a.{ending}"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "channels"), [("webp", 3), ("webp", 4), ("bmp", 1), ("bmp", 3), ("ppm", 3), ("pgm", 1)]
+)
+def test_other_exact_formats(tmp_path: Path, picture: Picture, ending: str, channels: int) -> None:
+    pixels = picture(11, 13, channels)
+    pixels[:3, :3, -1] = 0  # transparent pixels keep their colours
+    write_image(tmp_path / f"a.{ending}", Image(pixels, metadata=METADATA))
+    image = read_image(tmp_path / f"a.{ending}")
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert image.metadata == (METADATA if ending == "webp" else Metadata())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg(tmp_path: Path, picture: Picture, channels: int) -> None:
+    pixels = picture(40, 50, channels)
+    write_image(tmp_path / "a.jpg", Image(pixels, metadata=METADATA))
+    image = read_image(tmp_path / "a.jpg")
+    assert image.pixels.shape == pixels.shape
+    assert np.abs(image.pixels.astype(int) - pixels).mean() < 4  # mostly what JPEG makes of the noise
+    assert image.metadata == METADATA
+
+
+def test_orientation_is_kept_and_not_applied(picture: Picture) -> None:
+    pixels = picture(8, 24, 3)
+    image = read_image(saved(Pillow.fromarray(pixels), "PNG", exif=EXIF))
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert image.metadata.exif is not None
+    exif = Pillow.Exif()
+    exif.load(image.metadata.exif)
+    assert exif[0x0112] == 6
+
+
+def test_tiff_exif_holds_no_structure(picture: Picture) -> None:
+    exif = Pillow.Exif()
+    exif[0x010F] = "Maker"
+    image = read_image(saved(Pillow.fromarray(picture(8, 9, 3)), "TIFF", exif=exif))
+    kept = Pillow.Exif()
+    kept.load(image.metadata.exif)
+    assert dict(kept) == {0x010F: "Maker"}
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bit_grey_stays(tmp_path: Path, format: str) -> None:
+    deep = np.arange(0, 65536, 577, dtype=np.uint16).reshape(-1, 19)
+    image = read_image(saved(Pillow.fromarray(deep), format))
+    assert image.depth == 16
+    np.testing.assert_array_equal(image.pixels[..., 0], deep)
+    path = tmp_path / f"a.{ {'PNG': 'png', 'TIFF': 'tif', 'PPM': 'pgm'}[format] }"
+    write_image(path, image)
+    np.testing.assert_array_equal(read_image(path).pixels, image.pixels)
+
+
+def test_sixteen_bit_colour_is_refused_not_reduced(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    def chunk(tag: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
+
+    rows = b"".join(b"\0" + bytes(4 * 6) for _ in range(3))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0))
+    png += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert Pillow.open(io.BytesIO(png)).mode == "RGB"  # Pillow would reduce it and not say so
+    ppm = b"P6\n# a comment 9 9\n4 3\n65535\n" + bytes(4 * 3 * 6)
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((3, 4, 3), np.uint16), photometric="rgb")
+    tiff = (tmp_path / "deep.tif").read_bytes()
+    for data in (png, ppm, tiff):
+        with pytest.raises(Unsupported, match="16 bits per channel") as caught:
+            read_image(io.BytesIO(data))
+        assert "8-bit" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("format", "mark", "offset", "value", "bits"),
+    [("JPEG2000", b"\xff\x51", 43, 11, 12), ("AVIF", b"av1C", 6, 0x40, 10), ("AVIF", b"av1C", 6, 0x60, 12)],
+)
+def test_depth_is_read_from_the_headers_of(
+    picture: Picture, format: str, mark: bytes, offset: int, value: int, bits: int
+) -> None:
+    """Files of 8 bits whose headers are made to say more, because Pillow cannot write deeper ones."""
+    if format not in Pillow.SAVE:
+        Pillow.init()
+    if format not in Pillow.SAVE:
+        pytest.skip(f"this Pillow has no {format}")
+    data = bytearray(saved(Pillow.fromarray(picture(40, 50, 3)), format).getvalue())
+    assert read_image(io.BytesIO(data)).depth == 8
+    data[data.index(mark) + offset] |= value
+    with pytest.raises(Unsupported, match=f"{bits} bits per channel"):
+        read_image(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.int32(-1)])
+def test_other_numbers_are_refused(value: np.generic) -> None:
+    picture = Pillow.fromarray(np.full((3, 4), value))
+    with pytest.raises(Unsupported, match="not 8- or 16-bit"):
+        read_image(saved(picture, "TIFF"))
+
+
+def test_palette(picture: Picture) -> None:
+    flat = Pillow.fromarray(picture(9, 8, 3)).quantize(16)
+    image = read_image(saved(flat, "PNG"))
+    np.testing.assert_array_equal(image.pixels, np.asarray(flat.convert("RGB")))
+    image = read_image(saved(flat, "PNG", transparency=3))
+    assert image.mode == "RGBA"
+    np.testing.assert_array_equal(image.pixels[..., 3] == 0, np.asarray(flat) == 3)
+
+
+def test_transparent_colour_becomes_alpha(picture: Picture) -> None:
+    pixels = picture(9, 8, 3)
+    image = read_image(saved(Pillow.fromarray(pixels), "PNG", transparency=tuple(map(int, pixels[2, 3]))))
+    assert image.mode == "RGBA"
+    assert image.pixels[2, 3, 3] == 0
+    grey = read_image(saved(Pillow.fromarray(pixels[..., 0]), "PNG", transparency=int(pixels[2, 3, 0])))
+    assert (grey.mode, grey.pixels[2, 3, 1]) == ("LA", 0)
+
+
+def test_black_and_white() -> None:
+    bits = np.eye(9, dtype=bool)
+    image = read_image(saved(Pillow.fromarray(bits), "PNG"))
+    np.testing.assert_array_equal(image.pixels[..., 0], bits * np.uint8(255))
+
+
+def test_cmyk_uses_its_profile_up(picture: Picture) -> None:
+    inks = Pillow.fromarray(picture(9, 8, 3)).convert("CMYK")
+    image = read_image(saved(inks, "TIFF", icc_profile=METADATA.icc))  # does not fit: RGB
+    np.testing.assert_array_equal(image.pixels, np.asarray(inks.convert("RGB")))
+    assert image.metadata.icc is None
+
+
+def test_animations_are_refused(picture: Picture) -> None:
+    frames = [Pillow.fromarray(picture(9, 8, 3, seed)) for seed in range(3)]
+    for format in ("GIF", "PNG", "WEBP", "TIFF"):
+        file = saved(frames[0], format, save_all=True, append_images=frames[1:])
+        with pytest.raises(Unsupported, match="3 frames"):
+            read_image(file)
+
+
+def test_a_phone_s_multi_picture_is_one_photo(picture: Picture) -> None:
+    frames = [Pillow.fromarray(picture(9, 8, 3, seed)) for seed in range(2)]
+    file = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert read_image(file).pixels.shape == (9, 8, 3)
+
+
+def test_limit_is_ours_and_not_pillow_s(monkeypatch: pytest.MonkeyPatch, picture: Picture) -> None:
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 10)
+    file = saved(Pillow.fromarray(picture(20, 30, 3)), "PNG")
+    assert read_image(file, max_pixels=600).width == 30
+    file.seek(0)
+    with pytest.raises(LimitExceeded, match="600 pixels are more than the limit of 599"):
+        read_image(file, max_pixels=599)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])
+def test_cut_files_are_corrupt_with_their_path(tmp_path: Path, picture: Picture, format: str) -> None:
+    data = saved(Pillow.fromarray(picture(40, 50, 3)), format).getvalue()
+    for length in (0, 1, 10, len(data) // 4, len(data) // 2):
+        path = tmp_path / f"cut-{length}"
+        path.write_bytes(data[:length])
+        with pytest.raises(CorruptFile, match=str(path)):
+            read_image(path)
+
+
+def test_text_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(CorruptFile, match="known format"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_missing_file_is_the_system_s_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "depth"),
+    [
+        ("a.jpg", (4, 4, 4), 8),
+        ("a.jpg", (4, 4, 2), 8),
+        ("a.bmp", (4, 4, 4), 8),
+        ("a.ppm", (4, 4, 2), 8),
+        ("a.webp", (4, 4, 1), 16),
+        ("a.png", (4, 4, 3), 16),
+        ("a.png", (4, 4, 1), 10),
+        ("a.png", (2, 4, 4, 3), 8),
+        ("a.jxl", (4, 4, 3), 8),
+        ("a", (4, 4, 3), 8),
+        ("a.webp", (1, 20000, 3), 8),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...], depth: int) -> None:
+    image = Image(np.zeros(shape, np.uint8 if depth == 8 else np.uint16), depth)
+    with pytest.raises(Unsupported):
+        write_image(tmp_path / name, image)
+    assert os.listdir(tmp_path) == []
+
+
+def test_pillow_images_come_back(picture: Picture) -> None:
+    image = Image(picture(5, 6, 4), metadata=METADATA)
+    again = from_pillow(to_pillow(image))
+    np.testing.assert_array_equal(again.pixels, image.pixels)
+    assert again.metadata == METADATA
+
+
+def test_lab_is_refused() -> None:
+    with pytest.raises(Unsupported, match="LAB"):
+        from_pillow(Pillow.new("LAB", (3, 3)))
+
+
+class TestWriteBytes:
+    def test_keeps_what_was_there_on_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "a"
+        path.write_bytes(b"old")
+
+        def fail(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "replace", fail)
+        with pytest.raises(KeyboardInterrupt):
+            write_bytes(path, b"new")
+        assert path.read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["a"]
+
+    def test_does_not_overwrite_unless_asked(self, tmp_path: Path) -> None:
+        path = tmp_path / "a"
+        write_bytes(path, b"1", overwrite=False)
+        with pytest.raises(FileExistsError):
+            write_bytes(path, b"2", overwrite=False)
+        assert path.read_bytes() == b"1"
+        write_bytes(path, b"3")
+        assert path.read_bytes() == b"3"
+        assert os.listdir(tmp_path) == ["a"]
+
+    def test_permissions_are_those_of_a_new_file_or_the_old(self, tmp_path: Path) -> None:
+        before = os.umask(0o027)
+        try:
+            write_bytes(tmp_path / "a", b"1")
+        finally:
+            os.umask(before)
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+        (tmp_path / "a").chmod(0o604)
+        write_bytes(tmp_path / "a", b"2")
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o604
+
+    def test_follows_links_and_pipes(self, tmp_path: Path) -> None:
+        (tmp_path / "to").write_bytes(b"1")
+        (tmp_path / "link").symlink_to("to")
+        write_bytes(tmp_path / "link", b"2")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "to").read_bytes() == b"2"
+        write_bytes("/dev/null", b"3")
+        assert not Path("/dev/null").is_file()

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from calotype.errors import Unsupported
+from calotype.target import CLOSE_ENOUGH, MAX_ENCODES, largest_within
+
+CURVES: dict[str, Callable[[float], float]] = {
+    "exponential": lambda q: 1000 * math.exp(0.04 * q),
+    "steep end": lambda q: 2000 + 10 * math.exp(0.09 * q),
+    "straight": lambda q: 500 + 1000 * q,
+    "late": lambda q: 3000 + 30 * max(q - 40, 0) ** 2,
+    "steps": lambda q: 1000 * (1 + q // 7),
+}
+
+
+class Model:
+    """A codec whose files have the size of a curve."""
+
+    def __init__(self, curve: Callable[[float], float]) -> None:
+        self.curve, self.asked = curve, []
+
+    def __call__(self, quality: float) -> bytes:
+        assert 0 <= quality <= 100
+        self.asked.append(quality)
+        return bytes(int(self.curve(quality)))
+
+
+@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("share", [0, 0.01, 0.2, 0.5, 0.83, 0.999, 1, 1.5])
+def test_close_to_the_target_and_never_above(curve: str, share: float) -> None:
+    model = Model(CURVES[curve])
+    sizes = [len(model(q)) for q in (0, 100)]
+    target = int(sizes[0] + share * (sizes[1] - sizes[0]))
+    model.asked.clear()
+    size = len(largest_within(model, target))
+    assert size <= target
+    assert len(model.asked) <= MAX_ENCODES
+    reachable = max(int(CURVES[curve](q / 100)) for q in range(10001) if int(CURVES[curve](q / 100)) <= target)
+    assert size >= CLOSE_ENOUGH * reachable - 1
+
+
+def test_usual_curves_need_few_files() -> None:
+    model = Model(CURVES["exponential"])
+    largest_within(model, 20_000)
+    assert len(model.asked) <= 4
+
+
+def test_too_small_a_target_is_refused_with_the_smallest_size() -> None:
+    model = Model(CURVES["exponential"])
+    with pytest.raises(Unsupported, match="1,000 bytes, above 999"):
+        largest_within(model, 999)
+    assert model.asked[-1] == 0
