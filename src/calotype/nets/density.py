@@ -12,12 +12,17 @@ LIKELIHOOD_MIN = 1e-9  # Ballé et al. 2018, reference code
 
 
 def gaussian_bits(x: Tensor, sigma: Tensor) -> Tensor:
-    """Bits of integers (or integers plus uniform noise) x under a zero-mean Gaussian of width sigma."""
+    """Bits of integers x under a zero-mean Gaussian of width sigma, integrated over +-1/2.
+
+    Far out, where the mass vanishes in float32, its exponent goes on, so that gradients still widen sigma.
+    """
     scale = math.sqrt(0.5) / sigma
     magnitude = x.abs()  # by symmetry; the difference of two small tails keeps its precision
     upper = torch.special.erfc((magnitude - 0.5) * scale)
     lower = torch.special.erfc((magnitude + 0.5) * scale)
-    return -torch.log2((0.5 * (upper - lower)).clamp_min(LIKELIHOOD_MIN))
+    mass = 0.5 * (upper - lower)
+    tail = ((magnitude - 0.5) * scale).square() / math.log(2)
+    return torch.where(mass > LIKELIHOOD_MIN, -torch.log2(mass.clamp_min(LIKELIHOOD_MIN)), tail)
 
 
 class FactorizedDensity(nn.Module):

@@ -1,7 +1,7 @@
 """How exact networks count: shared by the layers that are trained and the code that feeds them. No PyTorch here.
 
-An *activation* is an integer 0..2047 that stands for a real number in [0, 32), a *weight* one within +-255 that stands for
-[-2, 2); a *sum* has the fraction bits of both.
+An *activation* is an integer 0..2047 that stands for a real number in [0, 32), a *weight* one within +-255 that stands
+for [-2, 2); a *sum* has the fraction bits of both.
 """
 
 ACTIVATION_BITS = 6  # fraction bits of an activation

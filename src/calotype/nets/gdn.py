@@ -22,7 +22,7 @@ class GDN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, h, w) -> the same shape."""
-        beta = clamp_inward(self.beta, BETA_MIN, float("inf"))
-        gamma = clamp_inward(self.gamma, 0, float("inf"))
+        beta = clamp_inward(self.beta, BETA_MIN)
+        gamma = clamp_inward(self.gamma, 0)
         norm = torch.sqrt(F.conv2d(x * x, gamma[:, :, None, None], beta))
         return x * norm if self.inverse else x / norm

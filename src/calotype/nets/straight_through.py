@@ -20,7 +20,7 @@ def ste_floor(x: Tensor) -> Tensor:
 
 class _Clamp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, low: float, high: float | None) -> Tensor:
         ctx.save_for_backward(x)
         ctx.bounds = low, high
         return x.clamp(low, high)
@@ -29,10 +29,14 @@ class _Clamp(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         low, high = ctx.bounds
-        inward = ((x >= low) | (gradient < 0)) & ((x <= high) | (gradient > 0))
+        inward = (x >= low) | (gradient < 0)
+        if high is not None:
+            inward &= (x <= high) | (gradient > 0)
         return gradient * inward, None, None
 
 
-def clamp_inward(x: Tensor, low: float, high: float) -> Tensor:
+def clamp_inward(x: Tensor, low: float, high: float | None = None) -> Tensor:
     """Clamp; outside the bounds only gradients pass that pull back inside."""
+    if not x.requires_grad:
+        return x.clamp(low, high)  # nothing to let through; and exporters know it
     return _Clamp.apply(x, low, high)  # type: ignore[no-any-return,no-untyped-call]

@@ -1,8 +1,8 @@
 """Train one model for a given time: the same loop for every codec.
 
 A codec's `training.py` gives `build(recipe_name) -> module`, `loss(module, crops, generator) -> (loss, figures)`,
-`freeze(module) -> bytes` of a weights file and `thaw(weights) -> module`. A run's folder holds `state.pt`, everything that
-is needed to go on, and `log.jsonl`.
+`freeze(module) -> bytes` of a weights file and `thaw(weights) -> module`. A run's folder holds `state.pt`, everything
+that is needed to go on, and `log.jsonl`.
 """
 
 from __future__ import annotations

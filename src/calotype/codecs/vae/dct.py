@@ -35,7 +35,7 @@ def _ranking(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 
 def dct_stem(width: int) -> tuple[Tensor, Tensor]:
-    """Orthonormal (width, 192): pixels of an 8x8 block, as PixelUnshuffle orders them, to coefficients; and their spread.
+    """Orthonormal (width, 192): pixels of an 8x8 block, as PixelUnshuffle orders them, to coefficients; their spread.
 
     More features than coefficients: the rest starts as small noise with spread 1.
     """
@@ -46,7 +46,7 @@ def dct_stem(width: int) -> tuple[Tensor, Tensor]:
 
 
 def dct_stride(width: int, latents: int) -> tuple[Tensor, Tensor]:
-    """Orthonormal (latents, width, 2, 2): 8x8 coefficients of a 2x2 neighbourhood to 16x16 ones; and their spread."""
+    """Orthonormal (latents, width, 2, 2): 8x8 coefficients of a 2x2 neighbourhood to 16x16 ones; their spread."""
     small_colour, small_row, small_column, _ = _ranking(8, width)
     colour, row, column, spread = _ranking(16, latents)
     # along one axis: <basis k of 16, place p of basis j of 8>

@@ -13,15 +13,18 @@ from torch import Tensor, nn
 
 from ...nets.density import FactorizedDensity
 from ...nets.exact import ExactConv, halves
-from ...nets.fixed_point import ACTIVATION_MAX
+from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.gdn import GDN
 from ...nets.rate import RateVectors
 from ...nets.residual import SLOPE, Block
 from .dct import dct_stem, dct_stride
 from .recipe import Recipe
+from .scales import LATENT_UNIT
 
 BLOCK = 8  # pixels per feature of the "shuffle" transforms
-HYPER_UNIT = 64  # activations per step of z
+HYPER_UNIT = 2**ACTIVATION_BITS  # activations per step of z
+KNOWN_UNIT = 2**ACTIVATION_BITS // LATENT_UNIT  # and per sixteenth of a latent
+HYPER_START = 4.0  # z starts wide enough that rounding leaves something of it
 
 
 class ShuffleAnalysis(nn.Module):
@@ -152,6 +155,8 @@ class HyperAnalysis(nn.Module):
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * width, recipe.hyper_latents, 1),
         )
+        with torch.no_grad():
+            self.layers[-1].weight.mul_(HYPER_START)  # type: ignore[operator]
 
     def forward(self, scaled: Tensor) -> Tensor:
         """(b, latents, h, w) -> z (b, hyper_latents, h/4, w/4), not yet rounded."""
@@ -169,7 +174,7 @@ class HyperSynthesis(nn.Module):
         self.tail = nn.Sequential(ExactConv(width, width, 3, groups=width), ExactConv(width, width))
 
     def forward(self, z: Tensor, rate: Tensor) -> Tensor:
-        """Integers z (b, hyper_latents, h, w), plane of the rate (b, 1, h, w) -> activations (b, hyper_width, 2h, 2w)."""
+        """Integers z (b, hyper_latents, h, w), rate plane (b, 1, h, w) -> activations (b, hyper_width, 2h, 2w)."""
         return self.tail(self.up(self.head(torch.cat([halves(z * HYPER_UNIT), rate], 1))))  # type: ignore[no-any-return]
 
 
@@ -190,11 +195,11 @@ class Context(nn.Module):
         self.index = ExactConv(width, coded, output="index", bias=8.0)
 
     def forward(self, features: Tensor, rate: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Features (b, hyper_width, h, w), plane of the rate (b, 1, h, w), decoded integers (b, k, h, w) -> mean, index.
+        """Features (b, hyper_width, h, w), rate plane (b, 1, h, w), decoded integers (b, k, h, w) -> mean, index.
 
         The first step knows nothing yet. Without predicted means the mean is zero.
         """
-        inputs = [features, rate] if known is None else [features, rate, halves(known)]
+        inputs = [features, rate] if known is None else [features, rate, halves(known * KNOWN_UNIT)]
         hidden = self.body(torch.cat(inputs, 1))
         index = self.index(hidden)
         return (index * 0 if self.mean is None else self.mean(hidden)), index

@@ -1,0 +1,173 @@
+"""Training from pictures to weights: every shipped recipe, resuming, warm starts, steps that go wrong."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from calotype.codec import DecodeOptions, EncodeOptions
+from calotype.codecs.vae import training
+from calotype.codecs.vae.codec import VAECodec
+from calotype.errors import CalotypeError, Unsupported
+from calotype.image import Image
+from calotype.runtime.weights import Weights
+from calotype.train.data import TILE, load_tiles, random_crops
+from calotype.train.export import export_run
+from calotype.train.loop import Run, load_state, train
+from calotype.train.schedule import Schedule, seconds
+
+RECIPES = ["factorized", "hyperprior", "mean-scale", "swift"]
+
+
+def picture(seed: int, height: int, width: int) -> PIL.Image.Image:
+    rng = np.random.default_rng(seed)
+    noise = PIL.Image.fromarray(rng.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8))
+    return noise.resize((width, height), PIL.Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with a picture of two tiles and an archive of two."""
+    folder = tmp_path_factory.mktemp("pictures")
+    picture(0, TILE + 90, 2 * TILE + 40).save(folder / "wide.png")
+    (folder / "notes.txt").write_text("not a picture")
+    with tarfile.open(folder / "more.tar", "w") as archive:
+        for seed in (1, 2):
+            stream = io.BytesIO()
+            picture(seed, TILE, TILE).save(stream, "webp", lossless=True)
+            entry = tarfile.TarInfo(f"{seed}.webp")
+            entry.size = stream.tell()
+            archive.addfile(entry, io.BytesIO(stream.getvalue()))
+    return folder
+
+
+def short(total: float, **options) -> Schedule:
+    return Schedule(total, batch=2, crop=64, late_crop=64, **options)
+
+
+def test_tiles_are_cut_and_some_held_out(data):
+    tiles, held_out = load_tiles([data])
+    assert (len(tiles), len(held_out)) == (3, 1)
+    archive = np.asarray(picture(2, TILE, TILE)).transpose(2, 0, 1)
+    wide = np.asarray(picture(0, TILE + 90, 2 * TILE + 40)).transpose(2, 0, 1)
+    everything = [tile.numpy() for tile in [*tiles, *held_out]]
+    assert any(np.array_equal(tile, archive) for tile in everything)
+    assert any(np.array_equal(tile, wide[:, :TILE, TILE : 2 * TILE]) for tile in everything)
+
+
+def test_missing_and_empty_data_are_refused(tmp_path):
+    with pytest.raises(CalotypeError, match="does not exist"):
+        load_tiles([tmp_path / "nothing"])
+    with pytest.raises(CalotypeError, match="0 tiles"):
+        load_tiles([tmp_path])
+
+
+def test_crops_are_parts_of_tiles_in_all_orientations(data):
+    tiles, _ = load_tiles([data])
+    generator = torch.Generator().manual_seed(0)
+    crops = (random_crops(tiles[:1], 24, TILE, generator) * 255).round().to(torch.uint8)
+    seen = {tuple(crop[:, 0, 0].tolist() + crop[:, 0, -1].tolist()) for crop in crops}
+    assert len(seen) == 8  # four turns, each mirrored or not
+    for crop in crops:
+        assert torch.equal(crop.flatten(1).sort(1).values, tiles[0].flatten(1).sort(1).values)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_trains_exports_and_codes(recipe, data, tmp_path):
+    run = Run(f"vae.{recipe}", [data], tmp_path / "run", short(2.0), log_every=1)
+    progress = train(run)
+    assert progress.step >= 1
+    lines = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == progress.step
+    assert all(line["bpp"] > 0 and line["psnr"] > 0 and line["skipped"] == 0 for line in lines)
+
+    path = export_run(run.out, tmp_path / "weights")
+    card = path.with_suffix(".toml").read_text()
+    weights = Weights.open(path)
+    assert f'digest = "{weights.digest.hex()}"' in card
+    assert f"steps = {progress.step}" in card
+    codec = VAECodec.from_weights(weights)
+    photo = np.asarray(picture(3, 96, 80))
+    decoded = codec.decode(codec.encode(Image.from_array(photo), EncodeOptions()), DecodeOptions()).pixels
+    assert decoded.shape == photo.shape
+    assert decoded.std() > 0
+
+
+def test_one_rate_models_refuse_a_quality(data):
+    torch.manual_seed(0)
+    codec = VAECodec(Weights(training.freeze(training.build("factorized")), "factorized"))
+    with pytest.raises(Unsupported, match="one rate"):
+        codec.encode(Image.from_array(np.zeros((8, 8, 3), np.uint8)), EncodeOptions(quality=50))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_steps_lower_the_loss(recipe, data):
+    torch.manual_seed(0)
+    model = training.build(recipe)
+    crops = random_crops(load_tiles([data])[0], 2, 64, torch.Generator().manual_seed(0))
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-4)
+    losses = []
+    for _ in range(12):
+        loss, _ = training.loss(model, crops, torch.Generator().manual_seed(0))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert min(losses[-3:]) < 0.9 * losses[0]
+
+
+def test_runs_resume(data, tmp_path):
+    run = Run("vae.swift", [data], tmp_path / "run", short(2.0))
+    train(run)
+    done = load_state(run.out / "state.pt")
+    longer = Run("vae.swift", [data], run.out, short(done["elapsed"] + 1), log_every=1)
+    progress = train(longer)
+    assert progress.step > done["step"]
+    assert done["elapsed"] < progress.elapsed
+    assert progress.elapsed >= done["elapsed"] + 1
+    with pytest.raises(CalotypeError, match=r"holds a run of vae\.swift"):
+        train(Run("vae.factorized", [data], run.out, short(8.0)))
+
+
+def test_steps_that_are_not_finite_are_skipped(data, tmp_path, monkeypatch):
+    original = training.loss
+    calls = []
+
+    def sometimes_broken(model, x, generator):
+        loss, figures = original(model, x, generator)
+        calls.append(0)
+        return (loss * float("nan") if len(calls) % 2 else loss), figures
+
+    monkeypatch.setattr(training, "loss", sometimes_broken)
+    run = Run("vae.swift", [data], tmp_path / "run", short(2.0))
+    progress = train(run)
+    assert progress.skipped == (len(calls) + 1) // 2
+    state = load_state(run.out / "state.pt")
+    assert all(torch.isfinite(value).all() for value in state["parameters"].values())
+
+
+def test_unknown_models_are_refused(data, tmp_path):
+    for model in ("nothing.swift", "vae.nothing"):
+        with pytest.raises(CalotypeError, match="no "):
+            train(Run(model, [data], tmp_path, short(1.0)))
+
+
+def test_learning_rate_warms_up_and_ends_at_zero():
+    schedule = Schedule(1000.0, rate=1.0)
+    rates = [schedule.learning_rate(t, step=10_000) for t in range(0, 1001, 10)]
+    assert rates[0] == 0
+    assert max(rates) > 0.99
+    assert rates[-1] == pytest.approx(0)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert schedule.learning_rate(500.0, step=1) < 0.02
+
+
+def test_durations():
+    assert [seconds(text) for text in ("90s", "40m", "1h30m", "1.5h")] == [90, 2400, 5400, 5400]
+    for text in ("", "40", "m", "40m?", "4 m"):
+        with pytest.raises(Unsupported):
+            seconds(text)
