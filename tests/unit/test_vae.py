@@ -180,6 +180,9 @@ def test_other_latents_are_a_desync(codec, photo):
     get = codec._networks.get
 
     class Wrong:
+        def prepare(self, name, threads):
+            pass
+
         def get(self, name, threads):
             network = get(name, threads)
             if name != "context2":

@@ -24,7 +24,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
     threads: Annotated[int, typer.Option("-T", "--threads", min=0, help="0: as many as there are cores.")] = 0,
 ) -> None:
-    """Train MODEL for a given time on folders or tar archives of pictures.
+    """Train MODEL on pictures for a given time.
 
     The run's folder keeps the state (resume by repeating the command) and a log, one JSON object a line.
     `calotype export` turns the state into weights.

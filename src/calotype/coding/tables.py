@@ -156,9 +156,7 @@ class Tables:
         """Code length of each place in bits, without an escape's bytes."""
         table = np.repeat(np.arange(len(self)), self.lengths + 1)
         bits = np.zeros(self.frequencies.size + len(self) * lib.CALO_GUARDS)
-        bits[np.arange(self.frequencies.size) + table * lib.CALO_GUARDS] = PRECISION - np.log2(
-            self.frequencies
-        )
+        bits[np.arange(self.frequencies.size) + table * lib.CALO_GUARDS] = PRECISION - np.log2(self.frequencies)
         return bits
 
     @cached_property

@@ -14,6 +14,7 @@ from .exact import ExactConv, FrozenExactConv
 from .fixed_point import ACTIVATION_BITS, WEIGHT_BITS
 
 OPSET = 18
+SIGNIFICANT_BITS = 12  # as float16 has them, with the range of float32
 
 
 def frozen(module: nn.Module) -> nn.Module:
@@ -23,6 +24,16 @@ def frozen(module: nn.Module) -> nn.Module:
     module = copy.deepcopy(module).eval().requires_grad_(False)
     for name, child in module.named_children():
         setattr(module, name, frozen(child))
+    return module
+
+
+def shortened(module: nn.Module) -> nn.Module:
+    """The module with float parameters rounded, in place, to `SIGNIFICANT_BITS`; their zero bits then compress away."""
+    drop = 24 - SIGNIFICANT_BITS  # float32 has 24
+    with torch.no_grad():
+        for parameter in module.parameters():
+            bits = parameter.view(torch.int32)
+            bits.copy_((bits + (1 << (drop - 1))) >> drop << drop)
     return module
 
 

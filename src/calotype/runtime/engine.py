@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock, Thread
 from typing import Protocol
 
 import numpy as np
@@ -25,15 +27,30 @@ Engine = Callable[[bytes, int], Network]
 
 
 class Networks:
-    """The networks of one weights file, opened when first used and kept."""
+    """The networks of one weights file, opened when first used and kept. Safe to share between threads."""
 
     def __init__(self, weights: Weights, engine: Engine = OnnxNetwork) -> None:
         self._weights = weights
         self._engine = engine
-        self._open: dict[tuple[str, int], Network] = {}
+        self._lock = Lock()
+        self._open: dict[tuple[str, int], Future[Network]] = {}
 
     def get(self, name: str, threads: int) -> Network:
         """The network of that name. Raises `CorruptFile` if the weights file lacks it."""
-        if (name, threads) not in self._open:
-            self._open[name, threads] = self._engine(self._weights.network(name), threads)
-        return self._open[name, threads]
+        return self._future(name, threads).result()
+
+    def prepare(self, name: str, threads: int) -> None:
+        """Open a network in the background, beside the work on those needed before it."""
+        Thread(target=self._future, args=(name, threads), daemon=True).start()
+
+    def _future(self, name: str, threads: int) -> Future[Network]:
+        key, future = (name, threads), Future[Network]()
+        with self._lock:
+            if key in self._open:
+                return self._open[key]
+            self._open[key] = future
+        try:
+            future.set_result(self._engine(self._weights.network(name), threads))
+        except BaseException as error:  # for whoever asks for the result, now or later
+            future.set_exception(error)
+        return future

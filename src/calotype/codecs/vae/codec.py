@@ -89,6 +89,7 @@ class VAECodec:
         self._check(layout, grid, channels)
         y, x = Span(region.y, region.y + region.height), Span(region.x, region.x + region.width)
         pixels = np.empty((region.height, region.width, channels), np.uint8)
+        self._networks.prepare("synthesis", options.threads)
         latents = _LatentRows(grid, lambda tile: self._decode_tile(layout, grid, tile, options.threads))
         for tile in grid.touching(y, x):
             picture = self._synthesise(latents, tile, layout.position, options.threads)

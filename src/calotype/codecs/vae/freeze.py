@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ...coding import Tables
-from ...nets.export import frozen, initializers, to_onnx
+from ...nets.export import frozen, initializers, shortened, to_onnx
 from ...runtime.weights import Weights, pack_weights
 from .networks import VAE
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
@@ -118,15 +118,15 @@ def _networks(model: VAE) -> dict[str, bytes]:
     scale = torch.zeros(1, recipe.width, 1, 1)
     y = example(recipe.latents, LATENT_STRIDE)
     parts = {
-        "analysis": to_onnx(frozen(model.analysis), {"x": example(3, 1), "scale": scale}, ["y"]),
-        "synthesis": to_onnx(frozen(model.synthesis), {"y": y, "scale": scale}, ["x"]),
+        "analysis": to_onnx(shortened(frozen(model.analysis)), {"x": example(3, 1), "scale": scale}, ["y"]),
+        "synthesis": to_onnx(shortened(frozen(model.synthesis)), {"y": y, "scale": scale}, ["x"]),
     }
     if recipe.prior == "factorized":
         return parts
     z = example(recipe.hyper_latents, HYPER_STRIDE)
     cell = 2 * LATENT_STRIDE
     inputs = {"features": example(recipe.hyper_width, cell), "rate": example(1, cell)}
-    parts["hyper_analysis"] = to_onnx(frozen(model.hyper_analysis), {"scaled": y}, ["z"])
+    parts["hyper_analysis"] = to_onnx(shortened(frozen(model.hyper_analysis)), {"scaled": y}, ["z"])
     hyper_inputs = {"z": z, "rate": example(1, HYPER_STRIDE)}
     parts["hyper_synthesis"] = to_onnx(frozen(model.hyper_synthesis), hyper_inputs, ["features"])
     for step, network in enumerate(model.context):
