@@ -1,0 +1,68 @@
+# make demo     install into .venv, code and decode a photo, look at the result
+# make test     everything that must pass: lint, types, import rules, tests
+# make results  measure on Kodak and write docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
+# make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernel
+# make docs     pages made from the code            make clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+QUALITY ?= 30
+FUZZ_SECONDS ?= 60
+
+# Folder with the images for measuring; optional, what needs it says so.
+CALOTYPE_DATA ?= $(abspath $(wildcard ../shared/data))
+export CALOTYPE_DATA
+
+BUILT_FROM := pyproject.toml setup.py src/calotype/coding/build.py $(wildcard src/calotype/coding/kernel/*)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test lint results bench fuzz docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.core
+	@mkdir -p demo
+	$(BIN)/calotype encode samples/coffee.png -o demo/coffee.calo -q $(QUALITY) -f
+	$(BIN)/calotype decode demo/coffee.calo -o demo/coffee.png -f
+	$(BIN)/calotype compare samples/coffee.png demo/coffee.png
+	$(BIN)/python samples/side_by_side.py samples/coffee.png demo/coffee.calo demo/side-by-side.png
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+results: $(VENV)/.dev
+	$(BIN)/python -m calotype.evaluate --install . --readme README.md --cards
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-columns=min,median,ops
+
+fuzz: $(VENV)/.dev
+	CALOTYPE_FUZZ_SECONDS=$(FUZZ_SECONDS) CALOTYPE_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/fuzz -s
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/reference/generate.py
+
+clean:
+	rm -rf build dist demo src/*.egg-info src/calotype/coding/_kernel.abi3.so
+
+# --- environments: made once, made anew when what they are built from changes --------------------------------------
+
+$(VENV)/.core: $(BUILT_FROM) | $(BIN)/python
+	$(PIP) install -e .
+	@touch $@
+
+# torch by itself first: where a file for processors only is offered, this finds it.
+$(VENV)/.dev: $(BUILT_FROM) | $(BIN)/python
+	$(PIP) install torch==2.13.0
+	$(PIP) install -e '.[train,bench,dev]'
+	@touch $@ $(VENV)/.core
+
+$(BIN)/python:
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh tools/make_venv.sh

@@ -1,0 +1,70 @@
+"""Write docs/reference/cli.md from the command line itself: `make docs`, or `python docs/reference/generate.py`."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from calotype.cli.app import VERBS, app
+
+PAGE = Path(__file__).parent / "cli.md"
+
+HEAD = """# Command line
+
+Made by `make docs` from the program; do not edit.
+
+Exit status: 0 good; 1 bad data, a missing model, input or output that failed; 2 a command line that makes no sense.
+Errors are one line on stderr, progress is on stderr too. `-` is stdin or stdout. Nothing is overwritten without `-f`,
+and a run that fails leaves no output file. Environment: `CALOTYPE_WEIGHTS` names folders with further weights,
+separated as in `PATH`; `CALOTYPE_DEBUG=1` shows tracebacks.
+
+`--json` prints one object per input with at least `input`, `output`, `bytes`, `width`, `height`, `bpp` and `seconds`;
+`bytes` and `bpp` are those of the `.calo` file."""
+
+
+def render() -> str:
+    """The whole page."""
+    group = typer.main.get_command(app)
+    context = typer.Context(group, info_name="calotype")
+    parts = [HEAD]
+    for verb in VERBS:
+        command = group.get_command(context, verb)  # type: ignore[attr-defined]
+        parts += [f"## calotype {verb}", inspect.cleandoc(command.help or ""), f"`{_usage(verb, command)}`"]
+        parts += [_options(command)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _usage(verb: str, command: Any) -> str:
+    arguments = []
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            name = parameter.metavar or parameter.name.upper()
+            arguments.append(f"{name} [{name}...]" if parameter.nargs == -1 else name)
+    return " ".join(["calotype", verb, *arguments, "[OPTIONS]"])
+
+
+def _options(command: Any) -> str:
+    rows = ["| option | what | default |", "| --- | --- | --- |"]
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not parameter.hidden and parameter.name != "help":
+            names = ", ".join(f"`{name}`" for name in sorted({*parameter.opts, *parameter.secondary_opts}, key=len))
+            rows.append(f"| {names} | {_cell(parameter.help)} | {_default(parameter)} |")
+    return "\n".join(rows)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    value = parameter.default
+    return "" if value is None or isinstance(value, bool) or callable(value) else f"`{value}`"
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")

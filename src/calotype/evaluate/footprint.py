@@ -1,0 +1,129 @@
+"""What a model costs besides bits: start of the command line, speed, size on disk; and the machine it ran on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import features
+
+from .. import __version__
+from ..api import Model
+from .run import Picture
+
+RUNS = 15  # of the command line; the median counts
+
+_ENTRY = "from calotype.cli.app import main; main()"
+_WATCH = """
+import sys
+from calotype.cli.app import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stop:
+    print(int(stop.code or 0), "torch" in sys.modules)
+"""
+
+
+def decode_command(data: bytes, runs: int = RUNS) -> dict[str, Any]:
+    """Median seconds from the start of `calotype decode` to a PNG file on disk, and whether torch was loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "picture.calo"), Path(folder, "picture.png")
+        source.write_bytes(data)
+        arguments = ["decode", str(source), "-o", str(target), "-f"]
+        seconds = [_seconds([*_program(), *arguments]) for _ in range(runs + 1)][1:]  # the first one fills caches
+        watched = subprocess.run(
+            [sys.executable, "-c", _WATCH, *arguments], check=True, stdout=subprocess.PIPE, text=True
+        )
+    status, torch_loaded = watched.stdout.split()
+    if status != "0":
+        raise RuntimeError(f"calotype decode ended with status {status}")
+    return {"seconds": round(statistics.median(seconds), 3), "runs": runs, "torch_loaded": torch_loaded == "True"}
+
+
+def help_seconds(runs: int = RUNS) -> float:
+    """Median seconds of `calotype --help`."""
+    seconds = [_seconds([*_program(), "--help"]) for _ in range(runs + 1)][1:]
+    return round(statistics.median(seconds), 3)
+
+
+def speed(model: Model, pictures: Sequence[Picture]) -> dict[str, float]:
+    """Median megapixels per second of encoding and decoding in this process, at the model's default quality."""
+    files = [model.encode(picture.pixels) for picture in pictures]
+    model.decode(files[0])
+    encode = [_rate(picture, lambda p=picture: model.encode(p.pixels)) for picture in pictures]  # type: ignore[misc]
+    decode = [_rate(picture, lambda f=file: model.decode(f)) for picture, file in zip(pictures, files, strict=True)]  # type: ignore[misc]
+    return {
+        "encode_megapixels_per_second": round(statistics.median(encode), 2),
+        "decode_megapixels_per_second": round(statistics.median(decode), 2),
+    }
+
+
+def install_bytes(project: str) -> int:
+    """Bytes that installing a project (a folder or a wheel) without extras adds to a fresh environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python = str(Path(folder, "bin", "python"))
+        before = _size(Path(folder))
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", project]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+        return _size(Path(folder)) - before
+
+
+def machine() -> dict[str, Any]:
+    """Where the clocks ran."""
+    return {
+        "processor": _processor(),
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_before": round(os.getloadavg()[0], 1),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on."""
+    libraries = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libavif": "avif"}
+    return {
+        "calotype": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")},
+        **{name: str(features.version(key)) for name, key in libraries.items() if features.check(key)},
+    }
+
+
+def _program() -> list[str]:
+    script = Path(sysconfig.get_path("scripts"), "calotype")
+    return [str(script)] if script.is_file() else [sys.executable, "-c", _ENTRY]
+
+
+def _seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def _rate(picture: Picture, work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return picture.pixels[..., 0].size / 1e6 / (time.perf_counter() - start)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,110 @@
+"""What the documents say is true: their code runs, their commands exist, their links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+import calotype
+from calotype.cli.app import VERBS, app
+
+ROOT = Path(__file__).parents[2]
+RUN = ("README.md", "docs/tutorial/first-photo.md")  # executed from top to bottom
+PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not
+BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+def blocks(page: str) -> Iterator[tuple[str, str, str]]:
+    """Language, what follows it, and text of each fenced block."""
+    for language, rest, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
+        yield language, rest.strip(), text
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_the_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not any(model.default for model in calotype.list_models()):
+        pytest.skip("no default model is installed")
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    names: dict[str, object] = {}
+    count = 0
+    for language, rest, text in blocks(page):
+        if rest == NOT_RUN:
+            continue
+        count += 1
+        if language == "sh":
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], capture_output=True, text=True)
+            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+        elif language == "python":
+            exec(compile(text, page, "exec"), names)
+        else:
+            pytest.fail(f"{page}: a block of {language!r} can be neither run nor marked {NOT_RUN}")
+    assert count
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_exist(page: str) -> None:
+    """Verbs and options of every `calotype ...` line, of blocks that are not run too."""
+    group = typer.main.get_command(app)
+    parent = typer.Context(group, info_name="calotype")
+    for language, _, text in blocks(page):
+        if language != "sh":
+            continue
+        for line in text.splitlines():
+            words = [word for word in shlex.split(line, comments=True) if "=" not in word.split("/")[0]]
+            if words[:1] == ["calotype"]:
+                verb = words[1]
+                assert verb in VERBS, line
+                arguments = words[2 : words.index("&&")] if "&&" in words else words[2:]
+                command = group.get_command(parent, verb)  # type: ignore[attr-defined]
+                command.make_context(verb, arguments, parent=parent)  # a usage error fails the test
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files(page: str) -> None:
+    for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+        if "://" not in target and not target.startswith("docs/results/") and "results/README.md" not in target:
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_page_of_the_command_line_is_fresh() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/reference/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.PAGE.read_text(encoding="utf-8") == generate.render(), "run: make docs"
+
+
+def test_results_are_those_of_the_weights_that_are_shipped() -> None:
+    file = ROOT / "docs/results/kodak.json"
+    if not file.is_file():
+        pytest.skip("nothing was measured yet; make results does that")
+    measured = {name: entry["digest"] for name, entry in json.loads(file.read_text(encoding="utf-8"))["models"].items()}
+    built_in = ROOT / "src/calotype/codecs"
+    shipped = {
+        model.name: model.digest.hex() for model in calotype.list_models() if built_in in model.path.resolve().parents
+    }
+    assert measured == shipped, "run: make results"
+
+
+def test_the_sample_photo_is_the_one_with_the_licence() -> None:
+    import hashlib
+
+    notes = (ROOT / "samples/README.md").read_text(encoding="utf-8")
+    assert hashlib.sha256((ROOT / "samples/coffee.png").read_bytes()).hexdigest() in notes
