@@ -171,3 +171,27 @@ def test_durations():
     for text in ("", "40", "m", "40m?", "4 m"):
         with pytest.raises(Unsupported):
             seconds(text)
+
+
+def test_the_default_codec_stays_small():
+    """Its limits: 50 kMAC per pixel each way, 15 million parameters."""
+    model = training.build("swift")
+    side = 256
+    counted = {"analysis": 0, "synthesis": 0}
+
+    def count(part):
+        def hook(layer, inputs, output):
+            taps = layer.weight[0].numel()
+            counted[part] += taps * output[0].numel()
+
+        return hook
+
+    for part in counted:
+        for layer in getattr(model, part).modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.register_forward_hook(count(part))
+    with torch.no_grad():
+        training.loss(model, torch.zeros(1, 3, side, side), torch.Generator())
+    assert 5_000 < counted["analysis"] / side**2 < 50_000
+    assert 5_000 < counted["synthesis"] / side**2 < 50_000
+    assert sum(parameter.numel() for parameter in model.parameters()) < 15_000_000
