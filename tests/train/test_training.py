@@ -82,8 +82,10 @@ def test_recipe_trains_exports_and_codes(recipe, data, tmp_path):
     progress = train(run)
     assert progress.step >= 1
     lines = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
-    assert len(lines) == progress.step
-    assert all(line["bpp"] > 0 and line["psnr"] > 0 and line["skipped"] == 0 for line in lines)
+    *steps, validation = lines
+    assert len(steps) == progress.step
+    assert all(line["bpp"] > 0 and line["psnr"] > 0 and line["skipped"] == 0 for line in steps)
+    assert validation["validation_bpp"] > 0
 
     path = export_run(run.out, tmp_path / "weights")
     card = path.with_suffix(".toml").read_text()

@@ -41,9 +41,7 @@ def decode_command(data: bytes, runs: int = RUNS) -> dict[str, Any]:
         source.write_bytes(data)
         arguments = ["decode", str(source), "-o", str(target), "-f"]
         seconds = [_seconds([*_program(), *arguments]) for _ in range(runs + 1)][1:]  # the first one fills caches
-        watched = subprocess.run(
-            [sys.executable, "-c", _WATCH, *arguments], check=True, stdout=subprocess.PIPE, text=True
-        )
+        watched = subprocess.run([sys.executable, "-c", _WATCH, *arguments], check=True, capture_output=True, text=True)
     status, torch_loaded = watched.stdout.split()
     if status != "0":
         raise RuntimeError(f"calotype decode ended with status {status}")
