@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from ..runtime.weights import Weights
-from .card import read_card, write_card
 from .loop import STATE, codec_training, load_state
 
 
@@ -25,7 +27,8 @@ def export_run(folder: Path, out: Path) -> Path:
     path = out / f"{recipe}.calow"
     path.write_bytes(data)
     weights = Weights(data, str(path))
-    before = read_card(path.with_suffix(".toml"))
+    card_path = path.with_suffix(".toml")
+    before = tomllib.loads(card_path.read_text(encoding="utf-8")) if card_path.exists() else {}
     card = {
         "name": state["model"],
         "digest": weights.digest.hex(),
@@ -34,7 +37,7 @@ def export_run(folder: Path, out: Path) -> Path:
         "bytes": len(data),
         "training": training_table(state),
     }
-    write_card(path.with_suffix(".toml"), card)
+    card_path.write_text(tomli_w.dumps(card), encoding="utf-8")
     return path
 
 
