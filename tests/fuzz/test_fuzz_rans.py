@@ -38,9 +38,7 @@ def test_no_stream_leads_the_kernel_astray(tmp_path, flags):
     seconds = os.environ.get("CALOTYPE_FUZZ_SECONDS", "3")
     seed = os.environ.get("CALOTYPE_FUZZ_SEED", "1")
     program = compile_harness(tmp_path, flags)
-    run = subprocess.run(
-        [program, seconds, seed], capture_output=True, text=True, timeout=float(seconds) + 60
-    )
+    run = subprocess.run([program, seconds, seed], capture_output=True, text=True, timeout=float(seconds) + 60)
     assert run.returncode == 0, run.stderr[-4000:]
     assert "intact streams" in run.stdout
     print(run.stdout)

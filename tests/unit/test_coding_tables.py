@@ -49,9 +49,7 @@ def test_rounding_is_optimal_to_a_unit(weights, total):
         assert gain.max() <= loss.min() * (1 + 1e-6) + 1e-300
 
 
-@pytest.mark.parametrize(
-    "pmf", [[], [0.0, 0.0], [-0.1, 1.1], [math.nan, 1.0], [math.inf], [1.0] * (TOTAL + 1)]
-)
+@pytest.mark.parametrize("pmf", [[], [0.0, 0.0], [-0.1, 1.1], [math.nan, 1.0], [math.inf], [1.0] * (TOTAL + 1)])
 def test_rounding_refuses_what_is_no_distribution(pmf):
     with pytest.raises(ValueError):
         quantise(np.array(pmf), TOTAL)

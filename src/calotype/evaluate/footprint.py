@@ -67,14 +67,16 @@ def speed(model: Model, pictures: Sequence[Picture]) -> dict[str, float]:
 
 
 def install_bytes(project: str) -> int:
-    """Bytes that installing a project (a folder or a wheel) without extras adds to a fresh environment."""
+    """Bytes that installing a project (a folder or a wheel) without extras adds to a fresh environment's packages."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = str(Path(folder, "bin", "python"))
-        before = _size(Path(folder))
+        where = [python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"]
+        packages = Path(subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip())
+        before = set(packages.iterdir())  # pip and its like, which write their own caches when they run
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", project]
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
-        return _size(Path(folder)) - before
+        return sum(_size(entry) for entry in set(packages.iterdir()) - before)
 
 
 def machine() -> dict[str, Any]:
@@ -115,8 +117,10 @@ def _rate(picture: Picture, work: Callable[[], object]) -> float:
     return picture.pixels[..., 0].size / 1e6 / (time.perf_counter() - start)
 
 
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+def _size(path: Path) -> int:
+    """Of a file, or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if file.is_file())
 
 
 def _processor() -> str:

@@ -20,7 +20,7 @@ from .run import LADDER, Measured, Picture, Point, Sample, measure, summarise
 Results = dict[str, Any]
 
 BETTER_JPEG = "jpeg"  # name of the envelope of both subsamplings
-PUBLISHED_SET = "kodak"  # the pictures that the published curves are of
+PUBLISHED_SET = ("kodak", 24)  # name and number of the pictures that the published curves are of
 ANCHORS = {VTM: "VTM, published", HYPERPRIOR: "Ballé et al. 2018 (hyperprior), published by CompressAI"}
 
 
@@ -41,7 +41,7 @@ def evaluate(
     Parameters
     ----------
     name
-        Of the set. Published curves are used only if it is `kodak`.
+        Of the set. Published curves are used only if it is `kodak`, and whole.
     published
         By name; `VTM` and `HYPERPRIOR` are used.
     qualities
@@ -79,7 +79,7 @@ def evaluate(
             "points": [list(p) for p in published[anchor].points],
         }
         for anchor, title in ANCHORS.items()
-        if name == PUBLISHED_SET and anchor in published
+        if (name, len(pictures)) == PUBLISHED_SET and anchor in published
     }
     results["anchors"] = {anchor: title for anchor, (title, _) in _anchors(results).items()}
     results["models"] = {}
