@@ -1,0 +1,66 @@
+"""How the golden files were made: `python tests/golden/make.py`. They stay as they are for ever.
+
+A new one is added beside the old ones when the format grows; an old one changes only with a new wire version and a line
+in CHANGELOG. The model is small and untrained, so that better weights of the package do not touch these files.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import calotype
+from calotype.codecs.vae.freeze import freeze
+from calotype.codecs.vae.networks import VAE
+from calotype.codecs.vae.recipe import Recipe
+from calotype.image import Image, Metadata
+from calotype.runtime.weights import Weights
+
+HERE = Path(__file__).parent
+RECIPE = Recipe(
+    name="golden",
+    source="tests/golden/make.py",
+    transform="shuffle",
+    width=24,
+    blocks=(1, 1),
+    latents=32,
+    prior="gaussian",
+    lmbda=(0.001, 0.1),
+    knots=3,
+    default_quality=50.0,
+    hyper_latents=4,
+    hyper_width=8,
+    context_width=16,
+    context_steps=4,
+)
+CARD = 'name = "vae.golden"\ndigest = "{digest}"\ndescription = "for golden files only"\n'
+
+
+def picture(channels: int) -> np.ndarray:
+    """(70, 90, channels), smooth, with some texture; the same for ever."""
+    y, x = np.mgrid[:70, :90]
+    planes = [(x * (3 + c) + y * (5 - c) + (x * y * (c + 1)) % 23) % 256 for c in range(channels)]
+    return np.stack(planes, -1).astype(np.uint8)
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    model = VAE(RECIPE)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    weights = HERE / "golden.calow"
+    weights.write_bytes(freeze(model))
+    digest = Weights.open(weights).digest.hex()
+    (HERE / "golden.toml").write_text(CARD.format(digest=digest))
+    loaded = calotype.load(str(weights))
+    metadata = Metadata(icc=b"profile", exif=b"MM\0*\0\0\0\x08\0\0\0\0\0\0", xmp=b"<x/>")
+    for name, channels, quality in [("grey", 1, 90), ("grey-alpha", 2, 50), ("rgb", 3, 70), ("rgba", 4, 20)]:
+        image = Image(picture(channels), metadata=metadata if channels == 4 else Metadata())
+        data = loaded.encode(image, quality)
+        (HERE / f"{name}.calo").write_bytes(data)
+        calotype.write(HERE / f"{name}.png", loaded.decode_image(data))
+
+
+if __name__ == "__main__":
+    main()
