@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -9,6 +11,7 @@ import PIL.Image
 import pytest
 import torch
 
+import calotype
 from calotype.codec import DecodeOptions, EncodeOptions
 from calotype.codecs.vae import training
 from calotype.codecs.vae.codec import VAECodec
@@ -197,3 +200,22 @@ def test_the_default_codec_stays_small():
     assert 5_000 < counted["analysis"] / side**2 < 50_000
     assert 5_000 < counted["synthesis"] / side**2 < 50_000
     assert sum(parameter.numel() for parameter in model.parameters()) < 15_000_000
+
+
+def test_command_line_trains_and_exports(data, tmp_path):
+    out, weights = tmp_path / "run", tmp_path / "weights"
+    options = ["--data", str(data), "--out", str(out), "--time", "1s", "--crop", "64", "--late-crop", "64", "-T", "1"]
+    commands = [["train", "vae.factorized", *options], ["export", str(out), "-o", str(weights)]]
+    for command in commands:
+        done = subprocess.run([sys.executable, "-m", "calotype", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    model = calotype.load(str(weights / "factorized.calow"))
+    photo = np.asarray(picture(4, 64, 48))
+    assert model.decode(model.encode(photo)).shape == photo.shape
+    refused = subprocess.run(
+        [sys.executable, "-m", "calotype", "train", "vae.swift", "--data", str(data), "--out", str(out), "--crop", "100"],
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert "multiples of 64" in refused.stderr

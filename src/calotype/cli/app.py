@@ -27,6 +27,7 @@ _EXTRAS = {
     "onnx": "train",
     "onnxscript": "train",
     "safetensors": "train",
+    "tomli_w": "train",
 }  # module -> extra
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own click, or did not
 

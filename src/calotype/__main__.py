@@ -1,0 +1,5 @@
+"""`python -m calotype`: the command line."""
+
+from .cli.app import main
+
+main()
