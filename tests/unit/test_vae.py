@@ -211,6 +211,10 @@ def test_damaged_payloads_are_refused(codec, photo):
     for length in range(0, len(chunk.body), 7):
         with pytest.raises(CalotypeError):
             codec.decode(Payload(payload.shape, 8, (chunk._replace(body=chunk.body[:length]),)), DecodeOptions())
+    for cells in (0, 33):
+        body = chunk.body[:2] + bytes([cells]) + chunk.body[3:]
+        with pytest.raises(CorruptFile, match="tiles of"):
+            codec.decode(Payload(payload.shape, 8, (chunk._replace(body=body),)), DecodeOptions())
     with pytest.raises(UnsupportedFile):
         codec.decode(Payload(payload.shape, 8, (chunk, chunk._replace(tag="Q"))), DecodeOptions())
     with pytest.raises(CorruptFile):

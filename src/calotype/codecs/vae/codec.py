@@ -28,7 +28,7 @@ from .planes import pack_plane, unpack_plane
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
 from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
-TILE = 1024  # pixels; what is chosen when encoding, any multiple of HYPER_STRIDE up to 255 * 64 decodes
+TILE = 1024  # pixels; what is chosen when encoding; `layout` says what decodes
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
 HASH_BYTES = 4
 

@@ -16,6 +16,7 @@ from ...errors import CorruptFile, UnsupportedFile
 from .recipe import HYPER_STRIDE
 
 LATENTS, ALPHA = "V", "A"
+_CELLS_MAX = 32  # tiles of 2048 pixels: what a decoder must find memory for
 _HEAD = struct.Struct("<HB")  # rate position, tile side / HYPER_STRIDE
 
 
@@ -51,8 +52,8 @@ class Layout:
         if len(body) < _HEAD.size or len(bodies) != len(chunks):
             raise CorruptFile("the file lacks its latents or has them twice")
         position, cells = _HEAD.unpack_from(body)
-        if not cells:
-            raise CorruptFile("tiles of no size")
+        if not 1 <= cells <= _CELLS_MAX:
+            raise CorruptFile(f"tiles of {cells * HYPER_STRIDE} pixels")
         return cls(position, cells * HYPER_STRIDE, _split(body[_HEAD.size :]), _split(bodies.get(ALPHA, b"")))
 
 
