@@ -7,7 +7,7 @@ stop() {
     exit 1
 }
 
-[ -n "$PYTHON" ] || stop "no python3 found; install Python 3.11 or newer (Debian: apt install python3 python3-venv python3-dev)"
+command -v "$PYTHON" >/dev/null || stop "no ${PYTHON:-python3} found; install Python 3.11 or newer (Debian: apt install python3 python3-venv python3-dev)"
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     stop "$PYTHON is $("$PYTHON" -V 2>&1), Calotype needs 3.11 or newer; try: make PYTHON=/path/to/python3.11"
 command -v cc >/dev/null || command -v gcc >/dev/null || command -v "${CC:-clang}" >/dev/null ||

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +155,25 @@ def test_the_plot_is_a_picture(results: Results, tmp_path: Path, ending: str) ->
     pytest.importorskip("matplotlib")
     plot(results, tmp_path / "new" / f"plot.{ending}")
     assert (tmp_path / "new" / f"plot.{ending}").stat().st_size > 5000
+
+
+def test_pages_are_made_anew_from_the_table(results: Results, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "made-up.json").write_text(json.dumps(results))
+    (tmp_path / "FRONT.md").write_text(f"{report.BEGIN}{report.END}")
+    options = ["--render-only", "--data", "made-up", "--out", tmp_path, "--readme", tmp_path / "FRONT.md"]
+    subprocess.run([sys.executable, "-m", "calotype.evaluate", *map(str, options)], check=True)
+    assert (tmp_path / "README.md").read_text() == report.render(results, "made-up.png")
+    assert MODEL in (tmp_path / "FRONT.md").read_text()
+    assert (tmp_path / "made-up.png").is_file()
+
+
+def test_absent_data_is_said_in_one_line() -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "CALOTYPE_DATA"}
+    command = [sys.executable, "-m", "calotype.evaluate"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith("calotype.evaluate: error: ")
 
 
 def test_results_go_into_the_card(results: Results, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="Runs of each command line that is timed.")] = RUNS,
 ) -> None:
     """Measure models and rivals on a folder of pictures; write <set>.json, <set>.png and README.md."""
+    _check_extra()
     folder = data or (Path("kodak") if render_only else data_folder() / "eval" / "kodak")
     name = folder.resolve().name
     file = out / f"{name}.json"
@@ -63,6 +65,13 @@ def main(
     if cards:
         for measured in results["models"]:
             update_card(api.load(measured).card.path.with_suffix(".toml"), results, measured)
+
+
+def _check_extra() -> None:
+    """Before minutes of measuring, not after."""
+    missing = [name for name in ("scipy", "matplotlib", "tomli_w") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CalotypeError(f"{missing[0]} is not installed; run: pip install 'calotype[bench]'")
 
 
 if __name__ == "__main__":
