@@ -5,6 +5,7 @@ The names here are also names of the package: `calotype.encode`, `calotype.decod
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,11 +126,14 @@ class Model:
         return _as_array(self.decode_image(data, region=region, threads=threads, max_pixels=max_pixels))
 
     def count_bits(self, image: Picture, quality: float | None = None, *, threads: int = 0) -> float:
-        """Ideal size of the entropy-coded part in bits; nothing is written."""
+        """Size to expect of the file without metadata, in bits, by ideal code lengths; nothing is written."""
         image = _as_image(image)
         _check_request(quality, None, None, threads)
         _check_capability(self.info, image)
-        return self.codec.count_bits(image, EncodeOptions(quality, threads))
+        bits = self.codec.count_bits(image, EncodeOptions(quality, threads))
+        body = bytes(math.ceil(bits / 8))
+        plain = Payload(image.pixels.shape, image.depth, (Chunk("A", body),))
+        return bits + 8 * (len(self._pack(Image(image.pixels, image.depth), plain)) - len(body))
 
     def _pack(self, image: Image, payload: Payload) -> bytes:
         header = Header(self.card.codec, self.info.wire_version, self.card.digest, payload.shape, payload.depth)

@@ -83,5 +83,5 @@ class Codec(Protocol):
         ...
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
-        """Ideal size of the entropy-coded part in bits, without writing it."""
+        """Size to expect of the payload's chunks in bits, by ideal code lengths, without writing them."""
         ...

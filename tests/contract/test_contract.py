@@ -16,7 +16,7 @@ SIZES = [(1, 1), (1, 40), (17, 3), (64, 64), (75, 131)]
 CHANNELS = [1, 2, 3, 4]
 
 BIT_TOLERANCE = 0.005  # of the file; the project's promise
-CODER_BYTES = 64  # the ends of entropy-coded streams and the codec's own lengths, which small files feel
+CODER_BYTES = 8  # what the ends of entropy-coded streams may differ by, which small files feel
 
 Picture = Callable[..., np.ndarray]
 

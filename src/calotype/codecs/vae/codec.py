@@ -65,20 +65,26 @@ class VAECodec:
             return _hash(decoded) + encoder.finish()
 
         records = [code(scaled) for scaled in self._analyse(image, position, options.threads)]
-        alpha: list[bytes] = []
-        if image.channels in (2, 4):
-            grid = Grid(image.height, image.width, TILE)
-            plane = image.pixels[..., -1].astype(np.uint8, copy=False)
-            alpha = [pack_plane(plane[slice(*tile.y), slice(*tile.x)]) for tile in grid]
-        return Payload(image.pixels.shape, image.depth, Layout(position, TILE, records, alpha).chunks())
+        return Payload(image.pixels.shape, image.depth, self._layout(image, position, records).chunks())
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
-        """Ideal size of the latents in bits, without alpha."""
+        """Size to expect of the payload in bits; of latents by their ideal code lengths."""
         position = self._position(options.quality)
-        counter = BitCounter()
+        records = []
         for scaled in self._analyse(image, position, options.threads):
+            counter = BitCounter()
             self._transmit(counter, scaled, position, scaled.shape[2:], options.threads)
-        return counter.bits
+            records.append(bytes(HASH_BYTES + round(counter.bytes)))
+        return 8.0 * sum(len(chunk.body) for chunk in self._layout(image, position, records).chunks())
+
+    def _layout(self, image: Image, position: int, records: list[bytes]) -> Layout:
+        """Records of latents, joined by those of alpha."""
+        alpha: list[bytes] = []
+        if image.channels in (2, 4):
+            plane = image.pixels[..., -1].astype(np.uint8, copy=False)
+            grid = Grid(image.height, image.width, TILE)
+            alpha = [pack_plane(plane[slice(*tile.y), slice(*tile.x)]) for tile in grid]
+        return Layout(position, TILE, records, alpha)
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
