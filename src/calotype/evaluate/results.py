@@ -124,9 +124,6 @@ def _of_samples(samples: Sequence[Sample]) -> dict[str, Any]:
         "counter": {
             "largest_of_mean_percent": _percent(_off(p.bpp_ideal, p.bpp) for p in points),
             "largest_of_file_percent": _percent(_off(s.ideal_bits, 8 * s.bytes) for s in samples),
-            "largest_of_payload_percent": _percent(
-                _off(s.ideal_bits, 8 * (s.bytes - (s.frame_bytes or 0))) for s in samples
-            ),
         },
         "frame_bytes": max(sample.frame_bytes or 0 for sample in samples),
     }
