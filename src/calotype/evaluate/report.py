@@ -159,7 +159,8 @@ def _counter_note(entry: Mapping[str, Any]) -> str:
     counter = entry["counter"]
     return (
         "`ideal bpp` is what the bit counter says without writing a file. Its largest difference from a rate's mean is "
-        f"{counter['largest_of_mean_percent']:.2f} %, from a single file {counter['largest_of_file_percent']:.2f} %. Seconds are means per picture, in process."
+        f"{counter['largest_of_mean_percent']:.2f} %, from a single file "
+        f"{counter['largest_of_file_percent']:.2f} %. Seconds are means per picture, in process."
     )
 
 
