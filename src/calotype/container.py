@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .codec import Chunk
 from .coding.checksum import crc32c
+from .coding.varint import read_varint, write_varint
 from .errors import CorruptFile, LimitExceeded, UnsupportedFile
 
 MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like this
@@ -22,7 +23,6 @@ METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp"}  # tag -> field of `image.
 
 _CRC_BYTES = 4
 _LAST = 0x80  # bit of a tag byte: no chunk follows
-_MAX_VARINT_BYTES = 9  # 63 bits, so that a value fits everyone's signed 64-bit integer
 _MAX_SIDE = 2**32 - 1
 _NAME = re.compile(rb"[a-z][a-z0-9-]{0,31}")
 
@@ -125,30 +125,6 @@ def is_tag(tag: str) -> bool:
 def is_calotype(start: bytes) -> bool:
     """Whether a file that begins so claims to be a Calotype file."""
     return start[: len(MAGIC)] == MAGIC
-
-
-def write_varint(value: int) -> bytes:
-    """Little-endian groups of 7 bits, the highest bit set in all bytes but the last."""
-    if not 0 <= value < 1 << 7 * _MAX_VARINT_BYTES:
-        raise ValueError(f"{value} does not fit into a varint")
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def read_varint(view: memoryview, position: int) -> tuple[int, int]:
-    """Read a value and the position after it; only the shortest form of a value is allowed."""
-    value = 0
-    for count, byte in enumerate(view[position : position + _MAX_VARINT_BYTES]):
-        value |= (byte & 0x7F) << 7 * count
-        if byte < 0x80:
-            if byte == 0 and count > 0:
-                raise CorruptFile("a number is not in its shortest form")
-            return value, position + count + 1
-    raise CorruptFile("a number is too long or cut off")
 
 
 def _checksum(data: bytes | memoryview) -> bytes:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from calotype.codec import Chunk
 from calotype.coding.checksum import crc32c
-from calotype.container import MAGIC, Header, pack, read_varint, unpack, write_varint
+from calotype.coding.varint import read_varint, write_varint
+from calotype.container import MAGIC, Header, pack, unpack
 from calotype.errors import CorruptFile, LimitExceeded, UnsupportedFile
 
 HEADER = Header("vae", 1, b"\x5e\x1f\x00\xd5", (512, 768, 3), 8)

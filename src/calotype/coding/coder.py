@@ -26,6 +26,7 @@ import numpy.typing as npt
 from ..errors import CorruptFile, Desync
 from ._kernel import ffi, lib
 from .tables import Int32, Tables, int32
+from .varint import write_varint
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -97,7 +98,7 @@ class Encoder:
             end -= places.size
         escapes = b"".join(self._escapes)
         flags = (_FLAG_LANES if lanes == LANES else 0) | (_FLAG_ESCAPES if escapes else 0)
-        head = bytes([flags]) + (_varint(len(escapes)) + escapes if escapes else b"")
+        head = bytes([flags]) + (write_varint(len(escapes)) + escapes if escapes else b"")
         return b"".join((head, states[:lanes].astype("<u4").tobytes(), words[position:].data))
 
 
@@ -165,7 +166,7 @@ class BitCounter:
         """Size of the stream to expect: the bits, and what the head and the states take beyond them."""
         if self._count == 0:
             return 0.0
-        head = 1 + (len(_varint(self._escaped)) if self._escaped else 0)
+        head = 1 + (len(write_varint(self._escaped)) if self._escaped else 0)
         ideal = self.bits / 8 + head
         small = ideal + 4 * LANES - 2 * LANES < _SMALL_BYTES and self._count <= _SMALL_SYMBOLS
         return ideal + (2 if small else 2 * LANES)  # a state's lower 16 bits carry no symbol
@@ -181,12 +182,3 @@ def _refuse(status: int) -> NoReturn:
     if status == lib.CALO_BAD_INDEX:
         raise CorruptFile("an entropy-coded stream asks for a table that does not exist")
     raise CorruptFile("an entropy-coded stream is damaged or ends too early")
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

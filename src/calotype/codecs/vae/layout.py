@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...codec import Chunk
-from ...container import read_varint, write_varint
+from ...coding.varint import read_varint, write_varint
 from ...errors import CorruptFile, UnsupportedFile
 from .recipe import HYPER_STRIDE
 

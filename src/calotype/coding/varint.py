@@ -1,0 +1,31 @@
+"""Whole numbers of few bytes: LEB128, as container and streams write their lengths."""
+
+from __future__ import annotations
+
+from ..errors import CorruptFile
+
+_MAX_BYTES = 9  # 63 bits, so that a value fits everyone's signed 64-bit integer
+
+
+def write_varint(value: int) -> bytes:
+    """Little-endian groups of 7 bits, the highest bit set in all bytes but the last."""
+    if not 0 <= value < 1 << 7 * _MAX_BYTES:
+        raise ValueError(f"{value} does not fit into a varint")
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def read_varint(view: memoryview, position: int) -> tuple[int, int]:
+    """Read a value and the position after it; only the shortest form of a value is allowed."""
+    value = 0
+    for count, byte in enumerate(view[position : position + _MAX_BYTES]):
+        value |= (byte & 0x7F) << 7 * count
+        if byte < 0x80:
+            if byte == 0 and count > 0:
+                raise CorruptFile("a number is not in its shortest form")
+            return value, position + count + 1
+    raise CorruptFile("a number is too long or cut off")
