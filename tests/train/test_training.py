@@ -216,3 +216,19 @@ def test_command_line_trains_and_exports(data, tmp_path):
     refused = subprocess.run(crooked, capture_output=True, text=True)
     assert refused.returncode == 1
     assert "multiples of 64" in refused.stderr
+
+
+def test_training_needs_no_kernel(data, tmp_path):
+    """Also from warm weights: a rented GPU machine has PyTorch, and nothing that we compiled."""
+    code = f"""
+import sys
+for name in ("cffi", "_cffi_backend", "calotype.coding._kernel", "tomli_w"):
+    sys.modules[name] = None
+from calotype.cli.app import main
+main(["train", "vae.swift", "--data", {str(data)!r}, "--out", {str(tmp_path)!r}, "--time", "1s", "--crop", "64",
+      "--late-crop", "64", "--init", {str(calotype.load("vae.swift").card.path)!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["validation_psnr"] > 25  # it went on from the shipped weights

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...coding import Tables
 from ...nets.export import frozen, initializers, shortened, to_onnx
 from ...runtime.weights import Weights, pack_weights
 from .networks import VAE
@@ -24,21 +23,18 @@ SIDE_MASS_MIN = 2.0**-16  # rarer symbols at either end are escaped
 _EXAMPLE = 2 * HYPER_STRIDE, 3 * HYPER_STRIDE  # pixels of the example that networks are exported with
 
 TRAINING = "training/"
-NETWORKS = (
-    "analysis",
-    "synthesis",
-    "hyper_analysis",
-    "hyper_synthesis",
-    "context",
-)  # exported parts of a `VAE`
+# the exported parts of a `VAE`
+NETWORKS = ("analysis", "synthesis", "hyper_analysis", "hyper_synthesis", "context")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def freeze(model: VAE) -> bytes:
     """Freeze every part. Raises `CalotypeError` if an exact layer cannot be proved exact."""
+    from ...coding import Tables  # not above: a machine that only trains needs no native kernel
+
     model = model.to("cpu").eval()
-    arrays = _rate_vectors(model) | _prefixed("side", _side_tables(model).to_arrays())
+    arrays = _rate_vectors(model) | _prefixed("side", Tables.from_pmfs(*_side_pmfs(model)).to_arrays())
     if model.recipe.prior == "gaussian":
         sigmas = np.geomspace(SIGMA_MIN, SIGMA_MAX, SIGMA_COUNT)
         arrays |= _prefixed("latent", Tables.gaussian(sigmas).to_arrays())
@@ -90,8 +86,8 @@ def _rate_vectors(model: VAE) -> Arrays:
 
 
 @torch.no_grad()
-def _side_tables(model: VAE) -> Tables:
-    """One table per rate step and channel, channels fastest."""
+def _side_pmfs(model: VAE) -> tuple[list[npt.NDArray[np.float64]], list[int]]:
+    """Probabilities and smallest symbol per rate step and channel, channels fastest."""
     density = model.side.density.double()
     reach = torch.arange(-SIDE_REACH, SIDE_REACH + 1, dtype=torch.float64)
     pmfs, minimums = [], []
@@ -105,7 +101,7 @@ def _side_tables(model: VAE) -> Tables:
             pmfs.append(row[first : last + 1])
             minimums.append(int(first) - SIDE_REACH)
     model.side.density.float()
-    return Tables.from_pmfs(pmfs, minimums)
+    return pmfs, minimums
 
 
 def _networks(model: VAE) -> dict[str, bytes]:
