@@ -17,7 +17,7 @@ import numpy.typing as npt
 from . import io, registry
 from .codec import Chunk, Codec, CodecInfo, DecodeOptions, EncodeOptions, Payload, Region
 from .container import DEFAULT_MAX_PIXELS, METADATA_TAGS, Header, is_calotype, pack, unpack
-from .errors import Desync, Unsupported, UnsupportedFile, WeightsNotFound
+from .errors import CorruptFile, Desync, Unsupported, UnsupportedFile, WeightsNotFound
 from .image import MODES, Image, Metadata, Pixels
 from .registry import ModelInfo, list_models
 from .target import largest_within
@@ -145,6 +145,13 @@ class Model:
                 f"the file has version {header.wire_version} of the codec {header.codec!r}, "
                 f"this Calotype reads {self.info.wire_version}; update it"
             )
+        *views, _, _, channels = header.shape
+        if (
+            header.depth not in self.info.depths
+            or len(views) not in self.info.views
+            or channels not in self.info.channels
+        ):
+            raise CorruptFile(f"the codec {header.codec!r} makes no files of {header.shape} with {header.depth} bits")
         _check_threads(threads)
         region = None if region is None else _check_region(Region(*region), header.shape)
         coded = tuple(chunk for chunk in chunks if chunk.tag.isupper())

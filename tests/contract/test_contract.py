@@ -137,6 +137,19 @@ def test_missing_and_unknown_chunks_are_refused(model: calotype.Model, picture: 
         calotype.decode(pack(header, [Chunk("n", b"only a note")]))
 
 
+def test_a_header_that_the_codec_cannot_mean_is_refused(model: calotype.Model, picture: Picture) -> None:
+    from dataclasses import replace
+
+    from calotype.container import pack, unpack
+
+    header, chunks = unpack(model.encode(picture(70, 80, 3), 40))
+    others = [replace(header, depth=16), replace(header, depth=7), replace(header, shape=(20000, 20000, 3))]
+    others += [replace(header, shape=shape) for shape in ((2, 70, 80, 3), (70, 80, 4), (70, 129, 3))]
+    for other in others:
+        with pytest.raises(calotype.CalotypeError):
+            calotype.decode(pack(other, chunks))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_bit_counter_agrees_with_the_file(model: calotype.Model, picture: Picture, channels: int) -> None:
     pixels = picture(160, 200, channels)
