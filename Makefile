@@ -1,6 +1,6 @@
 # make demo     install into .venv, code and decode a photo, look at the result
 # make test     everything that must pass: lint, types, import rules, tests
-# make results  measure on Kodak and write docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
+# make results  measure on Kodak, McMaster and Urban into docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
 # make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernel
 # make docs     pages made from the code            make clean
 
@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 QUALITY ?= 30
 FUZZ_SECONDS ?= 60
+SETS ?= kodak mcmaster urban
+METRICS ?= psnr,psnr_y,ms_ssim,largest_error,lpips_squeeze
 
 # Folder with the images for measuring; optional, what needs it says so.
 CALOTYPE_DATA ?= $(abspath $(wildcard ../shared/data))
@@ -38,7 +40,8 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 results: $(VENV)/.dev
-	$(BIN)/python -m calotype.evaluate --install . --readme README.md --cards
+	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs all --rivals all --metrics $(METRICS) --out docs/results
+	$(BIN)/python -m calotype.evaluate docs/results --install . --readme README.md --cards
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-columns=min,median,ops

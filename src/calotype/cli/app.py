@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import CalotypeError
 
-VERBS = ("encode", "decode", "info", "verify", "models", "compare", "train", "export")
+VERBS = ("encode", "decode", "info", "verify", "models", "compare", "bench", "report", "train", "export")
 DEBUG = "CALOTYPE_DEBUG"
 
 _EXTRAS = {
@@ -28,6 +28,10 @@ _EXTRAS = {
     "onnxscript": "train",
     "safetensors": "train",
     "tomli_w": "train",
+    "matplotlib": "bench",
+    "plotly": "bench",
+    "pyarrow": "bench",
+    "scipy": "bench",
 }  # module -> extra
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own click, or did not
 

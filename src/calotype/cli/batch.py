@@ -56,22 +56,22 @@ def run(jobs: list[Job], work: Callable[[Job], Record], as_json: bool, verb: str
     successes. `work` returns what is known of one result, with at least `bytes`, `width`, `height` and `bpp`.
     """
     started, done, failed = time.perf_counter(), [], 0
-    with _progress(len(jobs), verb) as (advance, say):
+    with _progress(len(jobs), verb) as (advance, note):
         for job in jobs:
             try:
                 record = work(job)
             except (CalotypeError, OSError, MemoryError) as error:
                 failed += 1
-                _report_failure(job, error, as_json, say)
+                _report_failure(job, error, as_json, note)
             else:
                 done.append(record)
                 if as_json:
                     print(json.dumps(record), flush=True)
                 elif len(jobs) == 1 and verb is not None:
-                    say(_line(record))
+                    note(_line(record))
             advance()
     if len(jobs) > 1 and verb is not None and not as_json:
-        _say(_summary(done, failed, time.perf_counter() - started))
+        say(_summary(done, failed, time.perf_counter() - started))
     if failed:
         raise typer.Exit(1)
 
@@ -198,7 +198,7 @@ def _check_stdout(as_json: bool) -> None:
 def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
     """A bar on stderr for several jobs; gives a step forward and a way to print beside the bar."""
     if total == 1 or verb is None or not sys.stderr.isatty():
-        yield (lambda: None), _say
+        yield (lambda: None), say
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -212,11 +212,12 @@ def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None]
         )
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """A line for people."""
     print(text, file=sys.stderr)
 
 
-def _report_failure(job: Job, error: Exception, as_json: bool, say: Callable[[str], None]) -> None:
+def _report_failure(job: Job, error: Exception, as_json: bool, note: Callable[[str], None]) -> None:
     from .app import DEBUG, explain
 
     if DEBUG in os.environ:
@@ -226,7 +227,7 @@ def _report_failure(job: Job, error: Exception, as_json: bool, say: Callable[[st
         print(json.dumps({"input": job.input, "error": message}), flush=True)
     name = "standard input" if job.input == STREAM else job.input
     known = name in message or (job.output is not None and job.output in message)
-    say(f"calotype: error: {message}" if known else f"calotype: error: {name}: {message}")
+    note(f"calotype: error: {message}" if known else f"calotype: error: {name}: {message}")
 
 
 def _line(record: Record) -> str:

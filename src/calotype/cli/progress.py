@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @contextmanager
 def training_bar(total: float) -> Iterator[Callable[[float, Mapping[str, float]], None]]:
     """A bar over `total` seconds of training; call it with the seconds done and the latest figures."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _bar() as progress:
         task = progress.add_task("training", total=total)
 
         def advance(done: float, figures: Mapping[str, float]) -> None:
@@ -27,3 +21,29 @@ def training_bar(total: float) -> Iterator[Callable[[float, Mapping[str, float]]
             progress.update(task, completed=done, description=text)
 
         yield advance
+
+
+@contextmanager
+def bench_bar(doing: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar over turns; call it with the number done, that of all, and what is being measured."""
+    with _bar() as progress:
+        task = progress.add_task(doing, total=None)
+
+        def advance(done: int, total: int, what: str) -> None:
+            progress.update(task, completed=done, total=total, description=f"{doing} {what} {done}/{total}")
+
+        yield advance
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+    )

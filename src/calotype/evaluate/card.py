@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import CalotypeError
-from .results import Results
+from .summary import PictureSet
 
-_COLUMNS = ("quality", "bpp", "psnr", "ms_ssim")
+_METRICS = {"psnr": 4, "ms_ssim": 5}  # digits after the point
 
 
-def results_table(results: Results, model: str) -> dict[str, Any]:
+def results_table(pictures: PictureSet, model: str) -> dict[str, Any]:
     """A card's `[results.<set>]` of one model: columns as lists, BD-rates in percent by anchor."""
-    entry = results["models"][model]
-    columns = {
-        key: [point[key] for point in entry["points"]]
-        for key in _COLUMNS
-        if all(key in point for point in entry["points"])
+    points = pictures.series[model].points
+    table: dict[str, Any] = {
+        "pictures": len(pictures.pictures),
+        "quality": [point.quality for point in points],
+        "bpp": [round(point.bpp, 5) for point in points],
     }
-    return {
-        **columns,
-        "decode_megapixels_per_second": entry["speed"]["decode_megapixels_per_second"],
-        "bd_rate_percent": {name: difference["rate_percent"] for name, difference in entry["bd"].items()},
-    }
+    for name, digits in _METRICS.items():
+        values = [point.metrics.get(name, math.nan) for point in points]
+        if all(map(math.isfinite, values)):
+            table[name] = [round(value, digits) for value in values]
+    table["bd_rate_percent"] = {found.anchor: round(found.rate, 2) for found in pictures.differences(model)}
+    return table
 
 
-def update_card(path: Path, results: Results, model: str) -> None:
+def update_card(path: Path, pictures: PictureSet, model: str) -> None:
     """Write a model's results into its card.
 
     Raises
@@ -39,10 +40,8 @@ def update_card(path: Path, results: Results, model: str) -> None:
     import tomli_w
 
     card = tomllib.loads(path.read_text(encoding="utf-8"))
-    measured: Mapping[str, Any] = results["models"][model]
-    if card.get("digest") != measured["digest"]:
-        raise CalotypeError(
-            f"{path} is the card of {card.get('digest')}, measured was {measured['digest']}; measure again"
-        )
-    card.setdefault("results", {})[results["set"]["name"]] = results_table(results, model)
+    measured = pictures.series[model].digest
+    if card.get("digest") != measured:
+        raise CalotypeError(f"{path} is the card of {card.get('digest')}, measured was {measured}; measure again")
+    card.setdefault("results", {})[pictures.name] = results_table(pictures, model)
     path.write_text(tomli_w.dumps(card), encoding="utf-8")

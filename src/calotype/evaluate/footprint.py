@@ -1,4 +1,4 @@
-"""What a model costs besides bits: start of the command line, speed, size on disk; and the machine it ran on."""
+"""What Calotype costs besides bits: start of the command line, size on disk; and the machine and versions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import features
-
 from .. import __version__
 from ..api import Model
-from .run import Picture
+from .rivals import RGB
 
 RUNS = 15  # of the command line; the median counts
 
@@ -32,6 +30,32 @@ try:
 except SystemExit as stop:
     print(int(stop.code or 0), "torch" in sys.modules)
 """
+
+
+def footprint(models: Sequence[Model], picture: RGB, install: str, runs: int = RUNS) -> dict[str, Any]:
+    """All figures of this file, for `docs/results/footprint.json`.
+
+    Parameters
+    ----------
+    picture
+        Coded at each model's default quality; the command line decodes it.
+    install
+        The project's folder, or a wheel.
+    """
+    return {
+        "machine": {"processor": processor(), "cores": cores(), "system": f"{platform.system()} {platform.machine()}"},
+        "versions": versions(),
+        "help_seconds": help_seconds(runs),
+        "install_bytes": install_bytes(install),
+        "models": {
+            model.name: {
+                "digest": model.card.digest.hex(),
+                "weights_bytes": model.card.path.stat().st_size,
+                "command_line": decode_command(model.encode(picture), runs),
+            }
+            for model in models
+        },
+    }
 
 
 def decode_command(data: bytes, runs: int = RUNS) -> dict[str, Any]:
@@ -54,18 +78,6 @@ def help_seconds(runs: int = RUNS) -> float:
     return round(statistics.median(seconds), 3)
 
 
-def speed(model: Model, pictures: Sequence[Picture]) -> dict[str, float]:
-    """Median megapixels per second of encoding and decoding in this process, at the model's default quality."""
-    files = [model.encode(picture.pixels) for picture in pictures]
-    model.decode(files[0])
-    encode = [_rate(picture, lambda p=picture: model.encode(p.pixels)) for picture in pictures]  # type: ignore[misc]
-    decode = [_rate(picture, lambda f=file: model.decode(f)) for picture, file in zip(pictures, files, strict=True)]  # type: ignore[misc]
-    return {
-        "encode_megapixels_per_second": round(statistics.median(encode), 2),
-        "decode_megapixels_per_second": round(statistics.median(decode), 2),
-    }
-
-
 def install_bytes(project: str) -> int:
     """Bytes that installing a project (a folder or a wheel) without extras adds to a fresh environment's packages."""
     with tempfile.TemporaryDirectory() as folder:
@@ -79,25 +91,27 @@ def install_bytes(project: str) -> int:
         return sum(_size(entry) for entry in set(packages.iterdir()) - before)
 
 
-def machine() -> dict[str, Any]:
-    """Where the clocks ran."""
-    return {
-        "processor": _processor(),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load_before": round(os.getloadavg()[0], 1),
-    }
-
-
 def versions() -> dict[str, str]:
-    """Versions of what the figures depend on."""
-    libraries = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libavif": "avif"}
+    """Of Calotype and what it runs on; rivals say theirs in the rows."""
     return {
         "calotype": __version__,
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")},
-        **{name: str(features.version(key)) for name, key in libraries.items() if features.check(key)},
     }
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Its name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _program() -> list[str]:
@@ -111,21 +125,7 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _rate(picture: Picture, work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return picture.pixels[..., 0].size / 1e6 / (time.perf_counter() - start)
-
-
 def _size(path: Path) -> int:
     """Of a file, or of all files below a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.lstat().st_size for file in files if file.is_file())
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

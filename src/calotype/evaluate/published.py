@@ -17,8 +17,10 @@ from .bd import Curve
 DATA = "CALOTYPE_DATA"  # names the folder with the images for measuring and training
 FILE = "kodak_published.json"
 
+SET = ("kodak", 24)  # name and number of the pictures that the curves are of
 VTM = "VTM"
 HYPERPRIOR = "compressai-bmshj2018-hyperprior_mse_cuda"
+_TITLES = {VTM: "VTM", HYPERPRIOR: "Ballé et al. 2018 (hyperprior, CompressAI)"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,17 @@ class Published:
     """Where it was published."""
     points: Curve
     """(bpp, PSNR in dB), by rising rate."""
+    similarity: Curve = ()
+    """(bpp, MS-SSIM), where it was published."""
+
+    @property
+    def title(self) -> str:
+        """For people, with a word that it was not measured here."""
+        return f"{_TITLES.get(self.name, self.name)}, published"
+
+    def curve(self, metric: str = "psnr") -> Curve:
+        """(bpp, metric); empty for what was not published."""
+        return {"psnr": self.points, "ms_ssim": self.similarity}.get(metric, ())
 
 
 def published_path(path: Path | None = None) -> Path:
@@ -49,7 +62,7 @@ def load_published(path: Path | None = None) -> dict[str, Published]:
     """All published curves by name; see `published_path`."""
     entries = json.loads(published_path(path).read_text(encoding="utf-8"))
     return {
-        name: Published(name, entry["source"], sorted((point["bpp"], point["psnr"]) for point in entry["points"]))
+        name: Published(name, entry["source"], _curve(entry["points"], "psnr"), _curve(entry["points"], "ms_ssim"))
         for name, entry in entries.items()
     }
 
@@ -59,3 +72,7 @@ def data_folder() -> Path:
     if not os.environ.get(DATA):
         raise CalotypeError(f"set {DATA} to the folder with the images for measuring (it holds eval/kodak)")
     return Path(os.environ[DATA])
+
+
+def _curve(points: list[dict[str, float]], metric: str) -> Curve:
+    return sorted((point["bpp"], point[metric]) for point in points if metric in point)

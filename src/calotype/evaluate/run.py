@@ -1,191 +1,331 @@
-"""Measure models and rivals over a folder of pictures: real files, decoded again.
-
-Glossary: bpp is 8 * bytes of the file / pixels; `bpp_ideal` comes from the bit counter and is a column of its own.
-"""
+"""Measure codecs over pictures: real files, decoded again, one row each. `calotype bench` in Python."""
 
 from __future__ import annotations
 
+import hashlib
+import math
+import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image as Pillow
 
-from .. import api
 from ..errors import CalotypeError
-from ..io import PICTURE_ENDINGS
-from .metrics import SMALLEST_SIDE, ms_ssim, psnr
+from ..image import Image
+from ..io import PICTURE_ENDINGS, encode_image, read_image, write_bytes
+from .footprint import processor
+from .metrics import Metric
 from .rivals import RGB, Rival
+from .rows import ROWS, Row, read_table, write_table
+from .subjects import Own, digest, source
+from .summary import ORIGINAL, file_of
+from .worker import TIMEOUT, Coded, CodingFailed, Worker
 
-LADDER = tuple(float(quality) for quality in range(0, 101, 10))
+SAVE_EVERY = 10.0  # seconds between two savings of the table: what a power cut may cost
 
 
 @dataclass(frozen=True)
 class Picture:
+    """A picture file; its pixels are read when they are needed."""
+
+    set: str
+    """Name of its folder."""
     name: str
-    pixels: RGB
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A model in the role of a rival, with what only models can tell."""
-
-    model: api.Model
-    qualities: tuple[float, ...] = LADDER
+    """Of the file, without the ending."""
+    path: Path
 
     @property
-    def name(self) -> str:
-        return self.model.name
+    def pixels(self) -> RGB:
+        """Its colours, see `to_rgb`. Raises `CalotypeError` or `OSError`."""
+        return _read(self.path)
 
     @property
-    def title(self) -> str:
-        return f"Calotype {self.model.name}"
-
-    def encode(self, pixels: RGB, quality: float) -> bytes:
-        return self.model.encode(pixels, quality)
-
-    def decode(self, data: bytes) -> RGB:
-        return self.model.decode(data)  # type: ignore[return-value]
-
-    def ideal_bits(self, pixels: RGB, quality: float) -> float:
-        return self.model.count_bits(pixels, quality)
-
-    def frame_bytes(self, data: bytes) -> int:
-        """Header, checksums and lengths: all of the file but the bodies of its chunks."""
-        return len(data) - sum(size for _, size in api.info(data).chunks)
+    def hash(self) -> str:
+        """First 16 hexadecimal digits of SHA-256 over the samples."""
+        return _hash(self.path)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One picture at one quality."""
+class Progress(NamedTuple):
+    done: int
+    """Rows finished, those kept from before included."""
+    total: int
+    row: Row | None
+    """The latest; None at the start."""
 
+
+class _Job(NamedTuple):
+    subject: Rival
+    picture: Picture
+    quality: float
+
+
+class _Key(NamedTuple):
+    """What tells rows apart."""
+
+    codec: str
+    set: str
     picture: str
     quality: float
-    bytes: int
-    pixels: int
-    psnr: float
-    """dB over RGB."""
-    encode_seconds: float
-    decode_seconds: float
-    ms_ssim: float | None = None
-    ideal_bits: float | None = None
-    """By the bit counter; models only."""
-    frame_bytes: int | None = None
-    """`Measured.frame_bytes`; models only."""
-
-    @cached_property
-    def bpp(self) -> float:
-        return 8 * self.bytes / self.pixels
 
 
-@dataclass(frozen=True)
-class Point:
-    """Means over the pictures at one quality; PSNR is the mean of the pictures' PSNR in dB, as the field does it."""
-
-    quality: float
-    bpp: float
-    psnr: float
-    ms_ssim: float | None
-    bpp_ideal: float | None
-    encode_seconds: float
-    """Per picture, in this process."""
-    decode_seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Rounded for files; what was not measured is left out."""
-        rounded = {key: round(value, 5) for key, value in asdict(self).items() if value is not None}
-        return rounded | {"quality": self.quality}
-
-
-def load_pictures(folder: Path, limit: int | None = None) -> list[Picture]:
-    """The first `limit` pictures of a folder by name, as RGB.
+def find_pictures(sources: Iterable[Path]) -> list[Picture]:
+    """Pictures from files, and from folders those directly in them, by name.
 
     Raises
     ------
     CalotypeError
-        The folder is not there or holds none.
+        A source is not there or holds none, or two pictures have the same name in folders of the same name.
     """
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURE_ENDINGS)[:limit]
-    if not paths:
-        raise CalotypeError(f"{folder} holds no pictures to measure; name a folder that does")
     pictures = []
-    for path in paths:
-        with Pillow.open(path) as picture:
-            pictures.append(Picture(path.name, np.asarray(picture.convert("RGB"))))
+    for place in sources:
+        files = [place]
+        if place.is_dir():
+            files = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
+        if not files or not files[0].is_file():
+            raise CalotypeError(f"{place} holds no pictures to measure; name picture files, or folders with some")
+        pictures += [Picture(file.resolve().parent.name, file.stem, file) for file in files]
+    names = [(picture.set, picture.name) for picture in pictures]
+    for twice in {name for name in names if names.count(name) > 1}:
+        raise CalotypeError(f"two pictures are called {'/'.join(twice)}; rename one, or its folder")
     return pictures
 
 
-def measure(
-    rival: Rival,
-    pictures: Iterable[Picture],
+def bench(
+    pictures: Sequence[Picture],
+    subjects: Sequence[Rival],
+    out: Path,
     *,
-    similarity: bool = False,
-    report: Callable[[Point], None] = lambda point: None,
-) -> list[Sample]:
-    """Code and decode every picture at every quality of the rival's ladder.
+    metrics: Sequence[Metric],
+    jobs: int = 1,
+    timeout: float = TIMEOUT,
+    keep_files: bool = True,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> list[Row]:
+    """Code every picture with every subject at each of its qualities, and measure what comes back.
+
+    A coding runs on one thread, `jobs` of them at a time, each in a process of its own; what fails becomes a row with
+    its `error`. Rows that `out` already holds are not measured again if picture, version, weights and metrics are
+    the same; failed ones are tried again.
 
     Parameters
     ----------
-    similarity
-        Measure MS-SSIM too, where pictures are large enough; it takes longer than all else.
+    out
+        Folder for the table and the coded files; see `rows`.
+    keep_files
+        Keep the coded files and the originals as PNG, which the viewer of the report shows.
+    timeout
+        Seconds for coding and decoding one picture.
     report
-        Called after each quality.
+        Called after each row, from one thread at a time.
+
+    Returns
+    -------
+    list[Row]
+        All rows of these pictures and subjects, in the order of subjects, pictures and qualities.
     """
-    pictures = list(pictures)
-    rival.decode(rival.encode(pictures[0].pixels, rival.qualities[0]))  # so that no clock sees anything being loaded
-    samples: list[Sample] = []
-    for quality in rival.qualities:
-        of_quality = [_sample(rival, picture, quality, similarity) for picture in pictures]
-        report(_mean(of_quality))
-        samples += of_quality
-    return samples
+    wanted = [_Job(subject, picture, q) for subject in subjects for picture in pictures for q in subject.qualities]
+    keys = [_key(job) for job in wanted]
+    kept = out if keep_files else None
+    with _Table(out / ROWS, keys) as table:
+        todo = [job for job, key in zip(wanted, keys, strict=True) if not _is_done(table.get(key), job, metrics, kept)]
+        count = _Count(len(wanted) - len(todo), len(wanted), report)
+        queue = _Shared(todo)
+
+        def work() -> None:
+            with _Slot(timeout) as slot:
+                for job in queue:
+                    row = _measure(slot, job, metrics, jobs, kept)
+                    if not queue.stopped:  # then the worker may have been stopped too
+                        table.put(row)
+                        count.add(row)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            futures = [pool.submit(work) for _ in range(jobs)]
+            try:
+                for future in futures:
+                    future.result()
+            finally:
+                queue.stopped = True
+        return [row for row in map(table.get, keys) if row is not None]
 
 
-def summarise(samples: Iterable[Sample]) -> list[Point]:
-    """One point per quality, in the order in which they were measured."""
-    by_quality: dict[float, list[Sample]] = {}
-    for sample in samples:
-        by_quality.setdefault(sample.quality, []).append(sample)
-    return [_mean(group) for group in by_quality.values()]
+def to_rgb(image: Image) -> RGB:
+    """The colours of an image as (height, width, 3) of 8 bits: grey is repeated, alpha left out, 16 bits rounded."""
+    colours = image.pixels[..., : 1 if image.channels < 3 else 3].astype(np.uint32)
+    peak = (1 << image.depth) - 1
+    return np.broadcast_to((colours * 255 + peak // 2) // peak, (image.height, image.width, 3)).astype(np.uint8)
 
 
-def _sample(rival: Rival, picture: Picture, quality: float, similarity: bool) -> Sample:
-    pixels = picture.pixels
-    start = time.perf_counter()
-    data = rival.encode(pixels, quality)
-    middle = time.perf_counter()
-    decoded = rival.decode(data)
-    end = time.perf_counter()
-    large = min(pixels.shape[:2]) >= SMALLEST_SIDE
-    own = rival if isinstance(rival, Measured) else None
-    return Sample(
+class _Slot:
+    """A worker that is exchanged when another codec is asked for, or when it died."""
+
+    def __init__(self, timeout: float):
+        self.timeout = timeout
+        self._worker: Worker | None = None
+
+    def worker(self, codec: str) -> Worker:
+        if self._worker is None or self._worker.codec != codec or not self._worker.alive:
+            self.__exit__()
+            self._worker = Worker(codec, threads=1, timeout=self.timeout)
+        return self._worker
+
+    def __enter__(self) -> _Slot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = None
+
+
+class _Shared(Iterator[_Job]):
+    """One list of jobs for several threads."""
+
+    def __init__(self, jobs: Iterable[_Job]):
+        self._jobs, self._lock, self.stopped = iter(jobs), threading.Lock(), False
+
+    def __next__(self) -> _Job:
+        with self._lock:
+            if self.stopped:
+                raise StopIteration
+            return next(self._jobs)
+
+
+class _Table:
+    """Rows by key, saved now and then and at the end, however it comes."""
+
+    def __init__(self, path: Path, order: Sequence[_Key]):
+        self.path, self._order, self._lock = path, order, threading.Lock()
+        rows = read_table(path, Row) if path.is_file() else []
+        self._rows = {self._key(row): row for row in rows}
+        self._saved = time.monotonic()
+
+    def get(self, key: _Key) -> Row | None:
+        return self._rows.get(key)
+
+    def put(self, row: Row) -> None:
+        with self._lock:
+            self._rows[self._key(row)] = row
+            if time.monotonic() - self._saved > SAVE_EVERY:
+                self._save()
+
+    def __enter__(self) -> _Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._save()
+
+    @staticmethod
+    def _key(row: Row) -> _Key:
+        return _Key(row.codec, row.set, row.picture, row.quality)
+
+    def _save(self) -> None:
+        """The rows asked for now in their order, then those of earlier benches."""
+        keys = dict.fromkeys([*self._order, *self._rows])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(self.path, [self._rows[key] for key in keys if key in self._rows], Row)
+        self._saved = time.monotonic()
+
+
+class _Count:
+    def __init__(self, done: int, total: int, report: Callable[[Progress], None]):
+        self._done, self._total, self._report, self._lock = done, total, report, threading.Lock()
+        report(Progress(done, total, None))
+
+    def add(self, row: Row) -> None:
+        with self._lock:
+            self._done += 1
+            self._report(Progress(self._done, self._total, row))
+
+
+def _key(job: _Job) -> _Key:
+    return _Key(job.subject.name, job.picture.set, job.picture.name, job.quality)
+
+
+def _is_done(row: Row | None, job: _Job, metrics: Sequence[Metric], kept: Path | None) -> bool:
+    """Whether a row of an earlier bench is what would be measured now."""
+    return (
+        row is not None
+        and row.error is None
+        and (row.version, row.digest) == (job.subject.version(), digest(job.subject))
+        and row.picture_hash == job.picture.hash
+        and {metric.name for metric in metrics} <= row.metrics.keys()
+        and (kept is None or file_of(kept, row).is_file())
+    )
+
+
+def _measure(slot: _Slot, job: _Job, metrics: Sequence[Metric], jobs: int, kept: Path | None) -> Row:
+    """Code, decode and compare one picture; what fails goes into the row."""
+    subject, picture = job.subject, job.picture
+    row = Row(
+        set=picture.set,
         picture=picture.name,
-        quality=quality,
-        bytes=len(data),
-        pixels=pixels.shape[0] * pixels.shape[1],
-        psnr=psnr(pixels, decoded),
-        encode_seconds=middle - start,
-        decode_seconds=end - middle,
-        ms_ssim=ms_ssim(pixels, decoded) if similarity and large else None,
-        ideal_bits=own.ideal_bits(pixels, quality) if own else None,
-        frame_bytes=own.frame_bytes(data) if own else None,
+        codec=subject.name,
+        title=subject.title,
+        kind=subject.kind,
+        own=isinstance(subject, Own),
+        ending=subject.ending,
+        version=subject.version(),
+        digest=digest(subject),
+        quality=job.quality,
+        device="cpu",
+        threads=1,
+        jobs=jobs,
+        processor=processor(),
     )
+    try:
+        height, width, _ = picture.pixels.shape
+        row = replace(row, width=width, height=height, picture_hash=picture.hash)
+        coded = slot.worker(source(subject)).code(picture.pixels, job.quality, count=True)
+        return _complete(row, coded, picture, metrics, kept)
+    except (CalotypeError, OSError) as error:
+        return replace(row, error=str(error))
+    except Exception as error:  # a night's work must not end with one picture
+        return replace(row, error=f"{type(error).__name__}: {error}")
 
 
-def _mean(samples: list[Sample]) -> Point:
-    similarities = [sample.ms_ssim for sample in samples if sample.ms_ssim is not None]
-    ideal = [sample.ideal_bits / sample.pixels for sample in samples if sample.ideal_bits is not None]
-    return Point(
-        quality=samples[0].quality,
-        bpp=fmean(sample.bpp for sample in samples),
-        psnr=fmean(sample.psnr for sample in samples),
-        ms_ssim=fmean(similarities) if similarities else None,
-        bpp_ideal=fmean(ideal) if ideal else None,
-        encode_seconds=fmean(sample.encode_seconds for sample in samples),
-        decode_seconds=fmean(sample.decode_seconds for sample in samples),
+def _complete(row: Row, coded: Coded, picture: Picture, metrics: Sequence[Metric], kept: Path | None) -> Row:
+    if coded.decoded.shape != picture.pixels.shape:
+        raise CodingFailed(f"decoded to {coded.decoded.shape} instead of {picture.pixels.shape}")
+    found = {metric.name: metric.measure(picture.pixels, coded.decoded) for metric in metrics}
+    row = replace(
+        row,
+        bytes=len(coded.data),
+        encode_seconds=coded.encode_seconds,
+        decode_seconds=coded.decode_seconds,
+        encode_peak_bytes=coded.encode_peak_bytes,
+        decode_peak_bytes=coded.decode_peak_bytes,
+        ideal_bits=coded.ideal_bits,
+        frame_bytes=coded.frame_bytes,
+        metrics={name: math.nan if value is None else value for name, value in found.items()},
     )
+    if kept is not None:
+        _keep(file_of(kept, row), coded.data, picture)
+    return row
+
+
+def _keep(path: Path, data: bytes, picture: Picture) -> None:
+    """The coded file, and once the picture itself beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    original = path.with_name(ORIGINAL)
+    if not original.exists():
+        write_bytes(original, encode_image(Image.from_array(picture.pixels), "PNG"))
+    write_bytes(path, data)
+
+
+@lru_cache(maxsize=4)  # jobs go through the qualities of one picture first
+def _read(path: Path) -> RGB:
+    pixels = to_rgb(read_image(path))
+    pixels.flags.writeable = False
+    return pixels
+
+
+@cache
+def _hash(path: Path) -> str:
+    pixels = _read(path)
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 import zlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +13,15 @@ from calotype.codec import Chunk, CodecInfo, DecodeOptions, EncodeOptions, Paylo
 from calotype.errors import CorruptFile, UnsupportedFile
 from calotype.image import Image
 from calotype.runtime.weights import Weights
+
+FAULT, FAULTY = "CALOTYPE_TESTING_FAULT", 55  # the variable, and the quality at which it bites
+
+
+def _raise() -> None:
+    raise ZeroDivisionError("as was asked for")
+
+
+_FAULTS: dict[str, Any] = {"none": int, "raise": _raise, "die": os.abort, "hang": lambda: time.sleep(60)}
 
 
 class CODEC:
@@ -29,6 +40,8 @@ class CODEC:
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         quality = 75.0 if options.quality is None else options.quality
+        if quality == FAULTY:
+            _FAULTS[os.environ.get(FAULT, "none")]()
         step = 1 + round((100 - quality) / 100 * (self.coarsest - 1))
         steps = self._steps(image.channels, step)
         symbols = (image.pixels + steps // 2) // steps

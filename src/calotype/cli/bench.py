@@ -1,0 +1,132 @@
+"""`calotype bench`: codecs and their rivals over pictures, into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .batch import say
+from .progress import bench_bar
+
+if TYPE_CHECKING:
+    from ..evaluate.rivals import Rival
+    from ..evaluate.rows import Row
+    from ..evaluate.run import Picture
+
+USUAL, ALL, NONE = "usual", "all", "none"
+SHOWN = 5  # failures; all stand in the table
+
+
+def bench(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures, or folders of pictures.")],
+    codecs: Annotated[
+        str, typer.Option(metavar="LIST", help="Models, weights files, all, or none. Default: the default model.")
+    ] = "",
+    rivals: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Rivals, or usual, lossy, lossless, near-lossless, all, none."),
+    ] = USUAL,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results; a cut run there goes on.")] = Path(
+        "bench"
+    ),
+    metrics: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="As psnr, psnr_y, ms_ssim, largest_error, lpips_squeeze, ssimulacra2."),
+    ] = "",
+    qualities: Annotated[str, typer.Option(metavar="LIST", help="Ladder of lossy models. Default: 0,10,...,100.")] = "",
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Codings at a time; 0: as many as cores.")] = 0,
+    speed: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST", help="What is timed in turns afterwards; usual: the models, AVIF and JPEG XL. Or none."
+        ),
+    ] = USUAL,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one picture at one quality.")] = 600,
+    files: Annotated[bool, typer.Option(help="Keep the coded files, which the report shows.")] = True,
+) -> None:
+    """Measure models and rivals on pictures.
+
+    Every picture is coded and decoded at every quality of each codec's ladder, in 8-bit RGB. DIR gets a row for each
+    in rows.parquet, clocks in speed.parquet, and the coded files. Failures become rows too. `calotype report DIR`
+    makes a page of it.
+    """
+    from ..evaluate.footprint import cores
+    from ..evaluate.metrics import DEFAULT_METRICS, find_metrics
+    from ..evaluate.run import bench as measure
+    from ..evaluate.run import find_pictures
+
+    pictures = find_pictures(images)
+    subjects = _subjects(codecs, rivals, _numbers(qualities))
+    chosen = find_metrics(_words(metrics) or DEFAULT_METRICS)
+    with bench_bar("measuring") as advance:
+        rows = measure(
+            pictures,
+            subjects,
+            out,
+            metrics=chosen,
+            jobs=jobs or cores(),
+            timeout=timeout,
+            keep_files=files,
+            report=lambda progress: advance(progress.done, progress.total, progress.row.codec if progress.row else ""),
+        )
+    failed = [row for row in rows if row.error is not None]
+    for row in failed[:SHOWN]:
+        say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.picture}: {row.error}")
+    if speed != NONE:
+        _time(out, pictures, subjects, rows, None if speed == USUAL else _words(speed))
+    say(f"{len(rows)} rows in {out}, {len(failed)} of them failures; next: calotype report {out}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
+    """Models first, then those rivals that are installed; what is not is said."""
+    from ..api import list_models, load
+    from ..evaluate.rivals import find_rivals
+    from ..evaluate.subjects import LADDER, Own
+
+    names = [info.name for info in list_models()] if codecs == ALL else _words(codecs) or [load().name]
+    models = [Own(name, ladder or LADDER) for name in names if name != NONE]
+    found: list[Rival] = [Own(model.source, (0.0,)) if model.kind == "lossless" else model for model in models]
+    for rival in find_rivals([name for name in _words(rivals) if name != NONE]):
+        reason = rival.missing()
+        if reason is None:
+            found.append(rival)
+        else:
+            say(f"left out: {rival.name}: {reason}")
+    if not found:
+        raise typer.BadParameter("there is nothing to measure; name --codecs or --rivals")
+    return found
+
+
+def _time(
+    out: Path, pictures: Sequence[Picture], subjects: Sequence[Rival], rows: Sequence[Row], names: list[str] | None
+) -> None:
+    """Clocks of some of them in turns, unless the folder has just these."""
+    from ..evaluate.rows import TIMINGS, Timing, read_table, write_table
+    from ..evaluate.speed import choose, is_timed, spread, time_codecs
+
+    path = out / TIMINGS
+    contenders, few = choose(subjects, rows, names), spread(pictures)
+    if path.is_file() and is_timed(read_table(path, Timing), contenders, few):
+        return
+    with bench_bar("timing") as advance:
+        timings = time_codecs(contenders, few, report=advance)
+    write_table(path, timings, Timing)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(word) for word in _words(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers with commas") from None
+    if any(not 0 <= number <= 100 for number in numbers):
+        raise typer.BadParameter(f"{text!r}: qualities lie between 0 and 100")
+    return numbers

@@ -1,0 +1,146 @@
+"""Speed, honestly: codecs take turns on the same pictures, so that a slow minute of the machine hits all alike.
+
+Each codec runs in a process of its own, on one core and on two, with as many threads; starting it is a figure of its
+own, and so is the peak of its memory. See `summary.speeds` for medians and ratios.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import Unsupported
+from .footprint import processor
+from .rivals import Rival
+from .rows import Row, Timing
+from .run import Picture
+from .subjects import Own, digest, source
+from .summary import series
+from .worker import Worker
+
+ROUNDS = 3
+CORES = (1, 2)
+PICTURES = 6  # spread over all; more make a run longer, not its medians much surer
+LOSSY_BPP = 0.75  # lossy codecs are timed at the point of their ladder whose rate is nearest
+USUAL = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # timed beside our models
+
+
+class Contender(NamedTuple):
+    subject: Rival
+    quality: float
+
+
+def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] | None = None) -> list[Contender]:
+    """The codecs to time, each at its quality nearest to `LOSSY_BPP`, or its only one.
+
+    Parameters
+    ----------
+    rows
+        What was measured of the subjects; those that failed throughout are left out.
+    names
+        Of subjects. None: our models and `USUAL`.
+
+    Raises
+    ------
+    Unsupported
+        A name is not among the subjects.
+    """
+    by_name = {subject.name: subject for subject in subjects}
+    for name in names or ():
+        if name not in by_name:
+            raise Unsupported(f"{name} was not measured, so it cannot be timed; measured: {', '.join(by_name)}")
+    chosen = (
+        [by_name[name] for name in names] if names else [s for s in subjects if isinstance(s, Own) or s.name in USUAL]
+    )
+    measured = {subject.name: series([row for row in rows if row.codec == subject.name]) for subject in chosen}
+    return [Contender(s, measured[s.name].nearest(LOSSY_BPP).quality) for s in chosen if measured[s.name].points]
+
+
+def spread(pictures: Sequence[Picture], count: int = PICTURES) -> list[Picture]:
+    """So many of the pictures, evenly from first to last."""
+    chosen = np.linspace(0, len(pictures) - 1, min(count, len(pictures))).round().astype(int)
+    return [pictures[index] for index in chosen]
+
+
+def is_timed(timings: Sequence[Timing], contenders: Sequence[Contender], pictures: Sequence[Picture]) -> bool:
+    """Whether timings of an earlier run are those that would be taken now."""
+    had = {(t.codec, t.version, t.digest, t.quality, t.set, t.picture) for t in timings}
+    return had == {
+        (subject.name, subject.version(), digest(subject), quality, picture.set, picture.name)
+        for subject, quality in contenders
+        for picture in pictures
+    }
+
+
+def time_codecs(
+    contenders: Sequence[Contender],
+    pictures: Sequence[Picture],
+    *,
+    cores: Sequence[int] = CORES,
+    rounds: int = ROUNDS,
+    report: Callable[[int, int, str], None] = lambda done, total, codec: None,
+) -> list[Timing]:
+    """Code and decode every picture in turn with every contender, `rounds` times.
+
+    Parameters
+    ----------
+    cores
+        Numbers of cores to run on; those that the machine does not have are left out.
+    report
+        Gets the number of turns done, of all, and the codec whose turn it was.
+
+    Raises
+    ------
+    CodingFailed
+        A codec raised or died.
+    """
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    counts = [count for count in cores if count <= len(usable)]
+    timings: list[Timing] = []
+    total = rounds * len(pictures) * len(counts) * len(contenders)
+    with ExitStack() as stack:
+        lanes = [
+            (contender, count, stack.enter_context(closing(_start(contender, usable[-count:]))))
+            for count in counts
+            for contender in contenders
+        ]
+        for turn in range(rounds):
+            for picture in pictures:
+                for contender, count, worker in lanes:
+                    timings.append(_time(contender, count, worker, picture, turn))
+                    report(len(timings), total, contender.subject.name)
+    return timings
+
+
+def _start(contender: Contender, cores: Sequence[int]) -> Worker:
+    return Worker(source(contender.subject), len(cores), cores)
+
+
+def _time(contender: Contender, cores: int, worker: Worker, picture: Picture, turn: int) -> Timing:
+    subject = contender.subject
+    coded = worker.code(picture.pixels, contender.quality)
+    return Timing(
+        set=picture.set,
+        picture=picture.name,
+        codec=subject.name,
+        title=subject.title,
+        kind=subject.kind,
+        own=isinstance(subject, Own),
+        version=subject.version(),
+        digest=digest(subject),
+        quality=contender.quality,
+        processor=processor(),
+        cores=cores,
+        round=turn,
+        megapixels=picture.pixels[..., 0].size / 1e6,
+        bytes=len(coded.data),
+        start_seconds=worker.start_seconds,
+        encode_seconds=coded.encode_seconds,
+        decode_seconds=coded.decode_seconds,
+        encode_peak_bytes=coded.encode_peak_bytes,
+        decode_peak_bytes=coded.decode_peak_bytes,
+    )

@@ -1,0 +1,45 @@
+"""A folder of small pictures and a bench over it, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+MODEL = "deflate.coarse"  # of tests/plugin
+LADDER = (0.0, 40.0, 70.0, 95.0)
+RIVALS = ("jpeg-420", "jpeg-444", "webp", "png")
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory, picture: Callable[..., np.ndarray]) -> Path:
+    """A folder with two pictures, one large enough for MS-SSIM, and a text."""
+    folder = tmp_path_factory.mktemp("sets") / "small"
+    folder.mkdir()
+    Pillow.fromarray(picture(170, 180, 3)).save(folder / "b.png")
+    Pillow.fromarray(picture(70, 64, 3, seed=1)).save(folder / "a.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bench_folder(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `bench` makes of the set, with timings."""
+    pytest.importorskip("pyarrow")
+    from calotype.evaluate.metrics import find_metrics
+    from calotype.evaluate.rivals import find_rivals
+    from calotype.evaluate.rows import TIMINGS, Timing, write_table
+    from calotype.evaluate.run import bench, find_pictures
+    from calotype.evaluate.speed import Contender, time_codecs
+    from calotype.evaluate.subjects import Own
+
+    out = tmp_path_factory.mktemp("bench")
+    pictures, own = find_pictures([small_set]), Own(MODEL, LADDER)
+    subjects = [own, *find_rivals(RIVALS)]
+    bench(pictures, subjects, out, metrics=find_metrics(("psnr", "ms_ssim", "largest_error")), jobs=2)
+    contenders = [Contender(own, 70.0), Contender(subjects[1], 50.0)]
+    write_table(out / TIMINGS, time_codecs(contenders, pictures, cores=(1,), rounds=2), Timing)
+    return out
