@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from pathlib import Path
@@ -141,3 +142,23 @@ def test_published_curves_are_found_by_the_environment(monkeypatch: pytest.Monke
     text = '{"x": {"source": "a paper", "points": [{"bpp": 2, "psnr": 40}, {"bpp": 1, "psnr": 35}]}}'
     (tmp_path / "anchors" / "kodak_published.json").write_text(text)
     assert load_published()["x"].points == [(1, 35), (2, 40)]
+
+
+@pytest.mark.parametrize("method", ["pchip", "akima"])
+def test_another_implementation_agrees(method: str) -> None:
+    bjontegaard = pytest.importorskip("bjontegaard")
+    curves = {"bent": [(0.1, 25.0), (0.2, 29.5), (0.5, 33.1), (1.0, 35.0), (2.0, 39.9)], "line": LINE}
+    with contextlib.suppress(CalotypeError):
+        curves |= {name: curve.points for name, curve in load_published().items()}
+    anchor = curves.get(VTM, LINE)
+    for name, curve in curves.items():
+        both = [part for line in (anchor, curve) for part in zip(*line, strict=True)]
+        try:
+            ours = bd_rate(curve, anchor, method), bd_psnr(curve, anchor, method)
+        except Unsupported:
+            continue
+        theirs = [
+            find(*both, method=method, require_matching_points=False, min_overlap=0)
+            for find in (bjontegaard.bd_rate, bjontegaard.bd_psnr)
+        ]
+        assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-6), name

@@ -179,7 +179,9 @@ def test_a_bench_that_is_stopped_goes_on(small_set: Path, tmp_path: Path) -> Non
 # --- failures -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("raise", "as was asked for"), ("die", "SIGABRT"), ("hang", "longer than 3 s")])
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("raise", "as was asked for"), ("die", "SIGABRT"), ("hang", "longer than 3 s")]
+)
 def test_a_failure_is_a_row(
     fault: str, reason: str, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,7 +331,9 @@ def test_bench_and_report_from_the_command_line(small_set: Path, tmp_path: Path)
     assert (out / "small.svg").stat().st_size > 5000
 
 
-def test_a_failure_is_said_and_the_status_is_1(small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_said_and_the_status_is_1(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CALOTYPE_TESTING_FAULT", "raise")
     options = ["--codecs", MODEL, "--rivals", "none", "--qualities", "40,55,70", "--speed", "none"]
     ran = _run("bench", small_set, *options, "--out", tmp_path)

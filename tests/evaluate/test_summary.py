@@ -100,7 +100,9 @@ def test_curves_that_do_not_overlap_have_no_difference() -> None:
 
 def test_published_curves_go_with_their_set_only_if_it_is_whole() -> None:
     published = {VTM: Published(VTM, "somewhere", [(0.9 * bpp, psnr) for bpp, psnr in CURVE])}
-    kodak = [row("ours", f"{n:02}", k, bpp, psnr, set="kodak") for n in range(24) for k, (bpp, psnr) in enumerate(CURVE)]
+    kodak = [
+        row("ours", f"{n:02}", k, bpp, psnr, set="kodak") for n in range(24) for k, (bpp, psnr) in enumerate(CURVE)
+    ]
     (difference,) = sets(kodak, published).differences("ours")
     assert difference.anchor == VTM
     assert difference.anchor_title == "VTM, published"

@@ -1,16 +1,112 @@
 from __future__ import annotations
 
+import io
 import math
+import os
+import sys
+import types
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from calotype.errors import Unsupported
-from calotype.evaluate.metrics import compare, ms_ssim, psnr
+from calotype.evaluate.metrics import METRICS, compare, find_metrics, largest_error, ms_ssim, psnr, psnr_y
 from calotype.image import Image
 
 FLOAT32 = 2e-6  # the other implementation computes in float32
+SAMPLE = Path(__file__).parents[2] / "samples/coffee.png"
+
+
+def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    file = io.BytesIO()
+    Pillow.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Pillow.open(file))
+
+
+@pytest.fixture(scope="module")
+def photos() -> dict[str, np.ndarray]:
+    """The sample photo, and Kodak where it is."""
+    paths = [SAMPLE]
+    if "CALOTYPE_DATA" in os.environ:
+        paths += sorted(Path(os.environ["CALOTYPE_DATA"], "eval/kodak").glob("*.png"))[:3]
+    return {path.stem: np.asarray(Pillow.open(path).convert("RGB")) for path in paths}
+
+
+@pytest.mark.parametrize("quality", [95, 30])
+def test_real_pictures_agree_with_other_implementations(photos: dict[str, np.ndarray], quality: int) -> None:
+    torch = pytest.importorskip("torch")
+    other = pytest.importorskip("pytorch_msssim")
+    reference = pytest.importorskip("skimage.metrics").peak_signal_noise_ratio
+    for name, a in photos.items():
+        b = jpeg(a, quality)
+        assert psnr(a, b) == pytest.approx(reference(a, b, data_range=255), abs=1e-9), name
+        luma = [x[..., 0] * 0.299 + x[..., 1] * 0.587 + x[..., 2] * 0.114 for x in (a, b)]
+        assert psnr_y(a, b) == pytest.approx(reference(*luma, data_range=255), abs=1e-9), name
+        tensors = [torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() for x in (a, b)]
+        assert ms_ssim(a, b) == pytest.approx(float(other.ms_ssim(*tensors, data_range=255)), abs=FLOAT32), name
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.missing() is None])
+def test_metrics_order_pictures_by_quality(photos: dict[str, np.ndarray], name: str) -> None:
+    metric, a = METRICS[name], photos["coffee"][:200, :240]
+    values = [metric.measure(a, jpeg(a, quality)) for quality in (10, 40, 90)]
+    assert values == sorted(values, reverse=metric.better == "lower")
+    assert len(set(values)) == 3
+    best = {"ms_ssim": 1, "largest_error": 0, "lpips_squeeze": 0, "lpips_alex": 0, "ssimulacra2": 100}
+    assert metric.measure(a, a) == pytest.approx(best.get(name, math.inf), abs=1e-6)
+
+
+def test_metrics_that_do_not_fit_are_none() -> None:
+    small = np.zeros((31, 160, 3), np.uint8)
+    undefined = {
+        name for name, metric in METRICS.items() if not metric.missing() and metric.measure(small, small) is None
+    }
+    assert undefined == {"ms_ssim", "lpips_squeeze", "lpips_alex"} & {n for n, m in METRICS.items() if not m.missing()}
+
+
+def test_metrics_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [metric.name for metric in find_metrics(("ms_ssim", "psnr"))] == ["ms_ssim", "psnr"]
+    with pytest.raises(Unsupported, match="psnr, psnr_y, ms_ssim"):
+        find_metrics(("psnr", "beauty"))
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(Unsupported, match="lpips_alex cannot be measured: .*pip install lpips"):
+        find_metrics(("lpips_alex",))
+
+
+def test_the_lpips_package_gets_what_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RGB in [-1, 1], shape (1, 3, h, w), and the backbone's name."""
+    pytest.importorskip("torch")
+    asked: dict[str, Any] = {}
+
+    class Fake:
+        def __init__(self, **options: Any) -> None:
+            asked.update(options)
+
+        def eval(self) -> Fake:
+            return self
+
+        def __call__(self, a: Any, b: Any) -> Any:
+            asked.update(shape=tuple(a.shape), low=float(a.min()), high=float(b.max()))
+            return (a - b).abs().mean().reshape(1, 1, 1, 1)
+
+    module = types.ModuleType("lpips")
+    module.__spec__ = ModuleSpec("lpips", None)
+    module.LPIPS = Fake  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "lpips", module)
+    (metric,) = find_metrics(("lpips_alex",))
+    black, white = np.zeros((40, 50, 3), np.uint8), np.full((40, 50, 3), 255, np.uint8)
+    assert metric.measure(black, white) == 2.0
+    assert asked == {"net": "alex", "verbose": False, "shape": (1, 3, 40, 50), "low": -1.0, "high": 1.0}
+
+
+def test_the_largest_error_is_signed_neither_way() -> None:
+    a, b = np.array([[[0, 255, 7]]], np.uint8), np.array([[[0, 250, 200]]], np.uint8)
+    assert largest_error(a, b) == largest_error(b, a) == 193
 
 
 def test_psnr_by_hand() -> None:

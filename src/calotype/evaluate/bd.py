@@ -1,22 +1,24 @@
 """Bjøntegaard differences: how far apart two rate-distortion curves are, in one figure.
 
 Bjøntegaard 2001, "Calculation of average PSNR differences between RD-curves" (VCEG-M33), with piecewise cubic Hermite
-interpolation (PCHIP) on the logarithm of the rate instead of one cubic, as the field does today. A curve is a list
-of (bpp, PSNR in dB). SciPy comes with the extra `bench`.
+interpolation (PCHIP) on the logarithm of the rate instead of one cubic, as the field does today, or with Akima's (1970),
+as Herglotz et al. 2022 ("Beyond Bjøntegaard") propose. A curve is a list of (bpp, PSNR in
+dB); any other quality in dB that rises with the rate will do. SciPy comes with the extra `bench`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..errors import Unsupported
 
 Curve = Sequence[tuple[float, float]]
+Method = Literal["pchip", "akima"]
 
 ENVELOPE_POINTS = 256  # so dense that interpolating between them again adds nothing
 
@@ -26,24 +28,24 @@ class Range(NamedTuple):
     high: float
 
 
-def bd_rate(test: Curve, anchor: Curve) -> float:
+def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip") -> float:
     """Mean difference of rate at equal PSNR in percent; negative where `test` needs fewer bits.
 
     The mean is that of the logarithm of the rate over the PSNR that both curves reach (`psnr_overlap`). Raises
     `Unsupported` if there is none.
     """
     low, high = psnr_overlap(test, anchor)
-    areas = [_log_rate(curve).integrate(low, high) for curve in (test, anchor)]
+    areas = [_log_rate(curve, method).integrate(low, high) for curve in (test, anchor)]
     return 100 * math.expm1((areas[0] - areas[1]) / (high - low))
 
 
-def bd_psnr(test: Curve, anchor: Curve) -> float:
+def bd_psnr(test: Curve, anchor: Curve, method: Method = "pchip") -> float:
     """Mean difference of PSNR at equal rate in dB; positive where `test` is better.
 
     The mean is over the logarithm of the rates that both curves reach. Raises `Unsupported` if there are none.
     """
     low, high = _overlap([[math.log(rate) for rate, _ in curve] for curve in (test, anchor)])
-    areas = [_psnr(curve).integrate(low, high) for curve in (test, anchor)]
+    areas = [_psnr(curve, method).integrate(low, high) for curve in (test, anchor)]
     return float(areas[0] - areas[1]) / (high - low)
 
 
@@ -73,20 +75,23 @@ def _overlap(values: list[list[float]]) -> Range:
     return Range(low, high)
 
 
-def _log_rate(curve: Curve) -> Any:
+def _log_rate(curve: Curve, method: Method = "pchip") -> Any:
     """Natural logarithm of the rate as a function of PSNR."""
-    return _pchip(curve, lambda point: (point[1], math.log(point[0])))
+    return _through([(psnr, math.log(rate)) for rate, psnr in curve], method)
 
 
-def _psnr(curve: Curve) -> Any:
+def _psnr(curve: Curve, method: Method = "pchip") -> Any:
     """PSNR as a function of the natural logarithm of the rate."""
-    return _pchip(curve, lambda point: (math.log(point[0]), point[1]))
+    return _through([(math.log(rate), psnr) for rate, psnr in curve], method)
 
 
-def _pchip(curve: Curve, axes: Callable[[tuple[float, float]], tuple[float, float]]) -> Any:
-    from scipy.interpolate import PchipInterpolator
+def _through(points: list[tuple[float, float]], method: Method) -> Any:
+    """A piecewise cubic; not a number beyond the ends."""
+    from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 
-    x, y = zip(*sorted(map(axes, curve)), strict=True)
+    x, y = zip(*sorted(points), strict=True)
     if len(x) < 2 or any(a >= b for a, b in pairwise(x)):
         raise Unsupported("a curve needs two points or more, each with its own rate and its own PSNR")
+    if method == "akima":
+        return Akima1DInterpolator(x, y)
     return PchipInterpolator(x, y, extrapolate=False)

@@ -1,21 +1,32 @@
-"""How far a decoded picture is from the original; NumPy only."""
+"""How far a decoded picture is from the original. What is not in NumPy is imported when it is asked for."""
 
 from __future__ import annotations
 
+import io
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Unsupported
+from ..errors import CalotypeError, Unsupported
 from ..image import Image
+from ..io import encode_image
+from .published import data_folder
 
 Array = npt.NDArray[np.float64]
+RGB = npt.NDArray[np.uint8]  # (height, width, 3)
 
 WINDOW, SIGMA = 11, 1.5  # Wang, Simoncelli, Bovik 2003, sec. 3.2; as in Wang et al. 2004
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli, Bovik 2003, sec. 3.2
 K1, K2 = 0.01, 0.03  # Wang et al. 2004, sec. III-C
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+SMALLEST_LPIPS_SIDE = 32  # below, the backbone's last features have no pixel left
 SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1  # so that the last scale holds a window
 
 
@@ -46,7 +57,7 @@ def compare(a: Image, b: Image) -> Comparison:
     return Comparison(
         psnr=psnr(first, second, peak),
         ms_ssim=ms_ssim(first, second, peak) if large else None,
-        largest_error=int(np.abs(a.pixels.astype(np.int32) - b.pixels).max()),
+        largest_error=largest_error(a.pixels, b.pixels),
     )
 
 
@@ -66,45 +77,185 @@ def ms_ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 
     """
     if min(a.shape[:2]) < SMALLEST_SIDE:
         raise Unsupported(f"MS-SSIM needs {SMALLEST_SIDE} pixels a side, not {a.shape[1]}x{a.shape[0]}")
-    x, y = (np.moveaxis(image, -1, 0).astype(np.float64) for image in (a, b))
-    result = np.ones(len(x))
+    return float(np.mean([_channel_ms_ssim(a[..., k], b[..., k], peak) for k in range(a.shape[2])]))
+
+
+def psnr_y(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255) -> float:
+    """PSNR in dB of the luma of two (height, width, 3) arrays: full-range BT.601 as in JPEG, not rounded."""
+    difference = (a.astype(np.float64) - b) @ LUMA
+    squares = float(np.mean(difference * difference))
+    return math.inf if squares == 0 else 10 * math.log10(peak**2 / squares)
+
+
+def largest_error(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> int:
+    """Largest absolute difference of two equally shaped arrays."""
+    return int(np.abs(a.astype(np.int32) - b).max())
+
+
+# --- by name, for tables ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of two 8-bit RGB pictures, original and decoded."""
+
+    name: str
+    title: str
+    better: Literal["higher", "lower"]
+    measure: Callable[[RGB, RGB], float | None]
+    """None where it is not defined for pictures of this size."""
+    missing: Callable[[], str | None] = lambda: None
+    """Why it cannot be measured here, and what to do; None if it can."""
+
+
+def find_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Metrics by name.
+
+    Raises
+    ------
+    Unsupported
+        A name is unknown, or something that it needs is not installed.
+    """
+    found = []
+    for name in names:
+        if name not in METRICS:
+            raise Unsupported(f"there is no metric {name!r}; there are: {', '.join(METRICS)}")
+        reason = METRICS[name].missing()
+        if reason is not None:
+            raise Unsupported(f"{name} cannot be measured: {reason}")
+        found.append(METRICS[name])
+    return tuple(found)
+
+
+def _where_large(a: RGB, b: RGB) -> float | None:
+    return ms_ssim(a, b) if min(a.shape[:2]) >= SMALLEST_SIDE else None
+
+
+def _lpips_squeeze(a: RGB, b: RGB) -> float | None:
+    import torch
+
+    if min(a.shape[:2]) < SMALLEST_LPIPS_SIDE:
+        return None
+    with torch.inference_mode():
+        return float(_lpips()(*(torch.from_numpy(x.copy()).permute(2, 0, 1)[None] / 255 for x in (a, b))))
+
+
+def _lpips_alex(a: RGB, b: RGB) -> float | None:
+    import torch
+
+    if min(a.shape[:2]) < SMALLEST_LPIPS_SIDE:
+        return None
+    with torch.inference_mode():
+        inputs = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None] / 127.5 - 1 for x in (a, b))
+        return float(_lpips_package()(*inputs))
+
+
+@cache
+def _lpips() -> Any:
+    from ..nets.perceptual import Lpips
+
+    return Lpips(_perceptual_folder())
+
+
+@cache
+def _lpips_package() -> Any:
+    import lpips
+
+    return lpips.LPIPS(net="alex", verbose=False).eval()
+
+
+def _perceptual_folder() -> Path:
+    """The folder `perceptual` beside the one in CALOTYPE_DATA."""
+    return data_folder() / ".." / "perceptual"
+
+
+def _no_lpips() -> str | None:
+    if find_spec("torch") is None:
+        return "torch is not installed; run: pip install 'calotype[train]'"
+    try:
+        _lpips()
+    except CalotypeError as error:
+        return str(error)
+    return None
+
+
+def _ssimulacra2(a: RGB, b: RGB) -> float | None:
+    from ssimulacra2 import compute_ssimulacra2
+
+    return float(compute_ssimulacra2(*(io.BytesIO(encode_image(Image.from_array(x), "PPM")) for x in (a, b))))
+
+
+def _no_package(name: str, extra: str) -> Callable[[], str | None]:
+    return lambda: None if find_spec(name) else f"{name} is not installed; run: pip install {extra}"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("psnr", "PSNR of RGB, dB", "higher", psnr),
+        Metric("psnr_y", "PSNR of luma, dB", "higher", psnr_y),
+        Metric("ms_ssim", "MS-SSIM", "higher", _where_large),
+        Metric("largest_error", "largest error", "lower", largest_error),
+        Metric("lpips_squeeze", "LPIPS (SqueezeNet)", "lower", _lpips_squeeze, _no_lpips),
+        Metric("lpips_alex", "LPIPS (AlexNet)", "lower", _lpips_alex, _no_package("lpips", "lpips")),
+        Metric("ssimulacra2", "SSIMULACRA 2", "higher", _ssimulacra2, _no_package("ssimulacra2", "'calotype[bench]'")),
+    )
+}
+DEFAULT_METRICS = ("psnr", "psnr_y", "ms_ssim", "largest_error")
+
+
+# --- MS-SSIM ------------------------------------------------------------------------------------------------------
+
+
+def _channel_ms_ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int) -> float:
+    """Of one channel: a channel at a time stays in the processor's cache."""
+    x, y, result = a.astype(np.float64), b.astype(np.float64), 1.0
     for scale, weight in enumerate(SCALE_WEIGHTS):
         similarity, structure = _ssim(x, y, peak)
         last = scale == len(SCALE_WEIGHTS) - 1
-        result *= np.maximum(similarity if last else structure, 0) ** weight
+        result *= max(similarity if last else structure, 0.0) ** weight
         x, y = _halve(x), _halve(y)
-    return float(result.mean())
+    return result
 
 
-def _ssim(x: Array, y: Array, peak: int) -> tuple[Array, Array]:
-    """SSIM and its contrast-structure part, both of shape (channels,). Wang et al. 2004, eq. 13."""
+def _ssim(x: Array, y: Array, peak: int) -> tuple[float, float]:
+    """SSIM and its contrast-structure part. Wang et al. 2004, eq. 13; the variances only occur as their sum."""
     c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
     mu_x, mu_y = _blur(x), _blur(y)
-    var_x = _blur(x * x) - mu_x * mu_x
-    var_y = _blur(y * y) - mu_y * mu_y
-    cov = _blur(x * y) - mu_x * mu_y
-    structure = (2 * cov + c2) / (var_x + var_y + c2)
-    luminance = (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
-    return (luminance * structure).mean(axis=(1, 2)), structure.mean(axis=(1, 2))
+    mu_xy, mu_squares = mu_x * mu_y, mu_x * mu_x + mu_y * mu_y
+    variances = _blur(x * x + y * y) - mu_squares
+    covariance = _blur(x * y) - mu_xy
+    structure = (2 * covariance + c2) / (variances + c2)
+    luminance = (2 * mu_xy + c1) / (mu_squares + c1)
+    return float((luminance * structure).mean()), float(structure.mean())
 
 
 def _blur(x: Array) -> Array:
-    """Gaussian window where it fits: (c, h, w) -> (c, h - 10, w - 10)."""
+    """Gaussian window where it fits: (h, w) -> (h - 10, w - 10)."""
+    return _blur_rows(_blur_rows(x).T).T
+
+
+def _blur_rows(x: Array) -> Array:
+    """Along the first axis. The window is symmetric, so that opposite rows share a factor."""
     offsets = np.arange(WINDOW) - WINDOW // 2
     window = np.exp(-(offsets**2) / (2 * SIGMA**2))
     window /= window.sum()
-    height, width = x.shape[1] - WINDOW + 1, x.shape[2] - WINDOW + 1
-    rows: Array = sum((w * x[:, i : i + height] for i, w in enumerate(window)), np.zeros(()))
-    columns: Array = sum((w * rows[:, :, i : i + width] for i, w in enumerate(window)), np.zeros(()))
-    return columns
+    height = len(x) - WINDOW + 1
+    result = window[WINDOW // 2] * x[WINDOW // 2 : WINDOW // 2 + height]
+    pair = np.empty_like(result)
+    for i in range(WINDOW // 2):
+        np.add(x[i : i + height], x[WINDOW - 1 - i : WINDOW - 1 - i + height], out=pair)
+        pair *= window[i]
+        result += pair
+    return result
 
 
 def _halve(x: Array) -> Array:
     """Means of 2x2 cells; an odd side gets a zero on both ends first."""
-    x = np.pad(x, ((0, 0), *((side % 2, side % 2) for side in x.shape[1:])))
-    channels, height, width = x.shape
-    cells = x[:, : height // 2 * 2, : width // 2 * 2].reshape(channels, height // 2, 2, width // 2, 2)
-    means: Array = cells.mean(axis=(2, 4))
+    x = np.pad(x, [(side % 2, side % 2) for side in x.shape])
+    height, width = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
+    means: Array = (x[0:height:2, 0:width:2] + x[1:height:2, 0:width:2]
+                    + x[0:height:2, 1:width:2] + x[1:height:2, 1:width:2]) / 4  # fmt: skip
     return means
 
 
