@@ -44,9 +44,8 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
 def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int = 1) -> np.ndarray:
     pad = 1 if weight.shape[-1] == 3 and stride == 1 else 0
     size = weight.shape[-1]
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(x, ((0, 0), (pad, pad), (pad, pad))), (size, size), (1, 2)
-    )
+    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))
     return np.einsum("chwij,ocij->ohw", windows[:, ::stride, ::stride], weight) + bias[:, None, None]
 
 

@@ -1,0 +1,56 @@
+"""FLIF, by its own command-line program."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ...errors import CalotypeError
+from .libraries import open_with_pillow, save_with_pillow
+from .rival import EXACT, RGB, Kind
+
+
+@dataclass(frozen=True)
+class Flif:
+    """FLIF at its greatest effort."""
+
+    program: str = "flif"
+    """Its name on the PATH."""
+    name: ClassVar[str] = "flif"
+    title: ClassVar[str] = "FLIF, effort 100"
+    kind: ClassVar[Kind] = "lossless"
+    ending: ClassVar[str] = ".flif"
+    qualities: ClassVar[tuple[float, ...]] = EXACT
+
+    def missing(self) -> str | None:
+        if shutil.which(self.program):
+            return None
+        return f"the program {self.program} is not on the PATH; install FLIF, on Debian: apt install flif"
+
+    def version(self) -> str:
+        lines = self._run("--version").splitlines()
+        return next((line.strip() for line in lines if "FLIF" in line), "FLIF")
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        return self._convert(["-e", "-E100"], save_with_pillow(pixels, "PPM"), ".ppm", ".flif")
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        return open_with_pillow(self._convert(["-d"], data, ".flif", ".ppm"))
+
+    def _convert(self, options: list[str], data: bytes, before: str, after: str) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, f"picture{before}"), Path(folder, f"result{after}")
+            source.write_bytes(data)
+            self._run(*options, str(source), str(target))
+            return target.read_bytes()
+
+    def _run(self, *arguments: str) -> str:
+        """Run the program; return what it says."""
+        run = subprocess.run([self.program, *arguments], capture_output=True, text=True, errors="replace")
+        if run.returncode:
+            raise CalotypeError(f"{self.program} failed: {run.stderr.strip() or run.stdout.strip()}")
+        return run.stdout + run.stderr

@@ -1,0 +1,145 @@
+"""JPEG-LS by CharLS, through imagecodecs: lossless and near-lossless, with and without a colour transform.
+
+The transform is G, R - G, B - G. It is ours, for the standard has none, so its "files" are not plain JPEG-LS files.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .libraries import missing_in_imagecodecs
+from .rival import BOUNDS, EXACT, RGB, Kind
+
+LENGTHS = struct.Struct("<II")  # of the streams of G and of R - G; that of B - G ends the file
+
+
+@dataclass(frozen=True)
+class JpegLs:
+    """Lossless JPEG-LS, the three channels interleaved by line."""
+
+    name: ClassVar[str] = "jpegls"
+    title: ClassVar[str] = "JPEG-LS of RGB"
+    kind: ClassVar[Kind] = "lossless"
+    ending: ClassVar[str] = ".jls"
+    qualities: ClassVar[tuple[float, ...]] = EXACT
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGLS")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        return _encode(pixels, 0)
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        return _decode(data)
+
+
+@dataclass(frozen=True)
+class JpegLsGreen:
+    """Lossless JPEG-LS of G, R - G and B - G modulo 256; the "file" is the stream of these three."""
+
+    name: ClassVar[str] = "jpegls-green"
+    title: ClassVar[str] = "JPEG-LS of G, R - G, B - G"
+    kind: ClassVar[Kind] = "lossless"
+    ending: ClassVar[str] = ".green.jls"
+    qualities: ClassVar[tuple[float, ...]] = EXACT
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGLS")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        red, green, blue = np.moveaxis(pixels, -1, 0)
+        return _encode(np.stack([green, red - green, blue - green], axis=-1), 0)
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        green, red, blue = np.moveaxis(_decode(data), -1, 0)
+        return np.stack([red + green, green, blue + green], axis=-1)
+
+
+@dataclass(frozen=True)
+class JpegLsNear:
+    """Near-lossless JPEG-LS, which predicts from what the decoder will see, so that errors stay below its NEAR."""
+
+    name: ClassVar[str] = "jpegls-near"
+    title: ClassVar[str] = "JPEG-LS of RGB, near-lossless"
+    kind: ClassVar[Kind] = "near-lossless"
+    ending: ClassVar[str] = ".jls"
+    qualities: ClassVar[tuple[float, ...]] = BOUNDS
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGLS")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        return _encode(pixels, int(quality))
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        return _decode(data)
+
+
+@dataclass(frozen=True)
+class JpegLsNearGreen:
+    """Near-lossless JPEG-LS of G, then of R and B less the G that the decoder will see.
+
+    Differences from the true G would add its error to theirs. From the decoded one, R' = G' + (R - G')' is as far
+    from R as (R - G')' from R - G', so the bound holds; and clipping brings R' nearer. Modulo 256 an error could
+    wrap 255 to 0, so differences are 9 bits wide, in streams of 16 bits. The "file" is two lengths and three streams.
+    """
+
+    name: ClassVar[str] = "jpegls-near-green"
+    title: ClassVar[str] = "JPEG-LS of G, R - G, B - G, near-lossless"
+    kind: ClassVar[Kind] = "near-lossless"
+    ending: ClassVar[str] = ".green.jls"
+    qualities: ClassVar[tuple[float, ...]] = BOUNDS
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGLS")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        green = _encode(pixels[..., 1], int(quality))
+        seen = _decode(green).astype(np.int32)
+        red, blue = (_encode((pixels[..., c] - seen + 255).astype(np.uint16), int(quality)) for c in (0, 2))
+        return LENGTHS.pack(len(green), len(red)) + green + red + blue
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        first, second = LENGTHS.unpack_from(data)
+        starts = np.cumsum([LENGTHS.size, first, second])
+        green, red, blue = (
+            _decode(data[start:end]).astype(np.int32)
+            for start, end in zip(starts, [*starts[1:], len(data)], strict=True)
+        )
+        planes = np.stack([green + red - 255, green, green + blue - 255], axis=-1)
+        return np.clip(planes, 0, 255).astype(np.uint8)
+
+
+def _encode(samples: npt.NDArray[Any], near: int) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegls_encode(np.ascontiguousarray(samples), level=near))
+
+
+def _decode(data: bytes) -> npt.NDArray[Any]:
+    import imagecodecs
+
+    return imagecodecs.jpegls_decode(data)
+
+
+def _version() -> str:
+    import imagecodecs
+
+    return imagecodecs.jpegls_version()

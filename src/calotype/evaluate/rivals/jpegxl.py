@@ -1,0 +1,140 @@
+"""JPEG XL by libjxl, through imagecodecs: lossy by distance, lossless, and near-lossless by quantising first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .libraries import missing_in_imagecodecs
+from .rival import BOUNDS, EXACT, RGB, Kind
+
+
+@dataclass(frozen=True)
+class JpegXL:
+    """Lossy JPEG XL; a quality is a Butteraugli distance, of which libjxl takes 25 at most."""
+
+    effort: int
+    """Of libjxl, 1 to 9; its usual one is 7."""
+    qualities: tuple[float, ...] = (25, 15, 10, 7, 5, 3.5, 2.5, 1.8, 1.3, 1, 0.8, 0.6)
+    kind: ClassVar[Kind] = "lossy"
+    ending: ClassVar[str] = ".jxl"
+
+    @property
+    def name(self) -> str:
+        return f"jxl-e{self.effort}"
+
+    @property
+    def title(self) -> str:
+        return f"JPEG XL, effort {self.effort}"
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGXL")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        import imagecodecs
+
+        return bytes(imagecodecs.jpegxl_encode(pixels, effort=self.effort, distance=quality, numthreads=threads))
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        return _decode(data, threads)
+
+
+@dataclass(frozen=True)
+class JpegXLLossless:
+    """Lossless JPEG XL."""
+
+    effort: int
+    kind: ClassVar[Kind] = "lossless"
+    ending: ClassVar[str] = ".jxl"
+    qualities: ClassVar[tuple[float, ...]] = EXACT
+
+    @property
+    def name(self) -> str:
+        return f"jxl-lossless-e{self.effort}"
+
+    @property
+    def title(self) -> str:
+        return f"JPEG XL lossless, effort {self.effort}"
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGXL")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        return _encode_lossless(pixels, self.effort, threads)
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        return _decode(data, threads)
+
+
+@dataclass(frozen=True)
+class JpegXLNear:
+    """Samples quantised to within delta, then lossless JPEG XL.
+
+    A "file" is one byte, delta, and the JPEG XL file of the indices. The quantiser is ours, for libjxl promises no
+    bound. Up to 1024 different colours libjxl uses a palette, which from delta 4 up makes many photos larger.
+    """
+
+    effort: int = 7
+    kind: ClassVar[Kind] = "near-lossless"
+    ending: ClassVar[str] = ".near.jxl"
+    qualities: ClassVar[tuple[float, ...]] = BOUNDS
+
+    @property
+    def name(self) -> str:
+        return "jxl-near" if self.effort == 7 else f"jxl-near-e{self.effort}"
+
+    @property
+    def title(self) -> str:
+        return f"JPEG XL lossless of quantised samples, effort {self.effort}"
+
+    def missing(self) -> str | None:
+        return missing_in_imagecodecs("JPEGXL")
+
+    def version(self) -> str:
+        return _version()
+
+    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+        delta = int(quality)
+        return bytes([delta]) + _encode_lossless(quantise(pixels, delta), self.effort, threads)
+
+    def decode(self, data: bytes, threads: int) -> RGB:
+        return dequantise(_decode(data[1:], threads), data[0])
+
+
+def quantise(pixels: RGB, delta: int) -> RGB:
+    """Give each sample the index of its cell; cells are 2 delta + 1 wide and centred on multiples of that."""
+    return ((pixels.astype(np.int32) + delta) // (2 * delta + 1)).astype(np.uint8)
+
+
+def dequantise(indices: RGB, delta: int) -> RGB:
+    """Take the centres of the cells.
+
+    The last may lie beyond 255, as no sample does, so clipping only brings it nearer: no error exceeds delta.
+    """
+    return np.minimum(indices.astype(np.int32) * (2 * delta + 1), 255).astype(np.uint8)
+
+
+def _encode_lossless(pixels: RGB, effort: int, threads: int) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegxl_encode(pixels, effort=effort, lossless=True, numthreads=threads))
+
+
+def _decode(data: bytes, threads: int) -> RGB:
+    import imagecodecs
+
+    return imagecodecs.jpegxl_decode(data, numthreads=threads)
+
+
+def _version() -> str:
+    import imagecodecs
+
+    return imagecodecs.jpegxl_version()
