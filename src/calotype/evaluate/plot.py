@@ -4,46 +4,69 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .results import Results, curve_of
+from .bd import Curve
+from .metrics import METRICS
+from .published import HYPERPRIOR, VTM
+from .summary import PictureSet, Series
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito 2008); models first, published curves grey.
-MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-RIVAL_COLOURS = ("#E69F00", "#B58900", "#56B4E9", "#8C6BB1")
+OWN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+RIVAL_COLOURS = {
+    "jpeg-420": "#E69F00",
+    "jpeg-444": "#B58900",
+    "webp": "#56B4E9",
+    "avif-444-s6": "#8C6BB1",
+    "jxl-e7": "#7A9A01",
+    "jpeg2000": "#937860",
+}
 PUBLISHED_COLOUR = "#777777"
 WIDEST = 2.0  # bpp: what lies beyond is of no interest for lossy files and squeezes the rest
 
 
-def plot(results: Results, path: Path) -> None:
-    """Write the curves of all models, rivals and published codecs; the format follows from the ending."""
+def plot(pictures: PictureSet, path: Path, metric: str = "psnr") -> None:
+    """Write the curves of our codecs, the usual rivals and published ones; the format follows from the ending."""
+    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, 5.2), layout="constrained")
     axes = figure.subplots()
 
-    def draw(entry: dict[str, object], label: str, **style: object) -> None:
-        bpp, psnr = zip(*curve_of(entry), strict=True)
-        axes.plot(bpp, psnr, label=label, **style)  # type: ignore[arg-type]
+    def draw(curve: Curve, label: str, **style: object) -> None:
+        if curve:
+            bpp, values = zip(*curve, strict=True)
+            axes.plot(bpp, values, label=label, **style)  # type: ignore[arg-type]
 
-    for (name, entry), colour in zip(results["models"].items(), MODEL_COLOURS, strict=False):
-        draw(entry, f"Calotype {name}", color=colour, linewidth=2.4, marker="o", markersize=5, zorder=5)
-    for entry, style in zip(results["published"].values(), ("--", ":"), strict=False):
-        draw(entry, entry["title"], color=PUBLISHED_COLOUR, linestyle=style, linewidth=1.4)
-    for entry, colour in zip(results["rivals"].values(), RIVAL_COLOURS, strict=False):
-        draw(entry, entry["title"], color=colour, linewidth=1.4, marker=".", markersize=6)
+    own, rivals = _drawn(pictures)
+    for series, colour in zip(own, OWN_COLOURS, strict=False):
+        draw(series.curve(metric), series.title, color=colour, linewidth=2.4, marker="o", markersize=5, zorder=5)
+    for name, style in ((VTM, "--"), (HYPERPRIOR, ":")):
+        if name in pictures.published:
+            entry = pictures.published[name]
+            draw(entry.curve(metric), entry.title, color=PUBLISHED_COLOUR, linestyle=style, linewidth=1.4)
+    for series in rivals:
+        colour = RIVAL_COLOURS[series.codec]
+        draw(series.curve(metric), series.title, color=colour, linewidth=1.4, marker=".", markersize=6)
     axes.set_xlim(0, WIDEST)
-    axes.set_ylim(*_heights(results))
+    axes.set_ylim(*_heights([series.curve(metric) for series in (*own, *rivals)]))
     axes.set_xlabel("bits per pixel, whole file")
-    axes.set_ylabel("PSNR of RGB in dB, mean over pictures")
-    axes.set_title(f"{results['set']['name'].capitalize()}, {results['set']['pictures']} pictures")
+    axes.set_ylabel(f"{METRICS[metric].title}, mean over pictures")
+    axes.set_title(f"{pictures.name}, {len(pictures.pictures)} pictures")
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower right", fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}}.get(path.suffix[1:])
+    with matplotlib.rc_context({"svg.hashsalt": "calotype"}):  # so that the same figures give the same file
+        figure.savefig(path, dpi=110, metadata=metadata)
 
 
-def _heights(results: Results) -> tuple[float, float]:
-    """PSNR from the lowest to the highest of what is drawn, with a margin."""
-    entries = [*results["models"].values(), *results["rivals"].values()]
-    inside = [psnr for entry in entries for bpp, psnr in curve_of(entry) if bpp <= WIDEST]
-    return min(inside) - 0.5, max(inside) + 0.8
+def _drawn(pictures: PictureSet) -> tuple[list[Series], list[Series]]:
+    found = pictures.of_kind("lossy")
+    return [series for series in found if series.own], [series for series in found if series.codec in RIVAL_COLOURS]
+
+
+def _heights(curves: list[Curve]) -> tuple[float, float]:
+    """From the lowest to the highest of what is drawn, with a margin."""
+    inside = [value for curve in curves for bpp, value in curve if bpp <= WIDEST]
+    margin = 0.03 * (max(inside) - min(inside)) if inside else 0
+    return (min(inside) - margin, max(inside) + margin) if inside else (0, 1)

@@ -1,0 +1,232 @@
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+
+// Colours that stay apart for colour-blind readers (Okabe and Ito 2008): ours, then rivals; published curves are grey.
+const OWN = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"];
+const RIVALS = ["#E69F00", "#8C6BB1", "#56B4E9", "#B58900", "#7A9A01", "#C44E52", "#64B5CD", "#937860", "#4C9F70", "#A05195"];
+const GREY = "#8a949c";
+const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+const FONT = { family: 'system-ui, "Segoe UI", Roboto, sans-serif', size: 13, color: "#1c2024" };
+
+function option(select, value, label, disabled = false) {
+  const entry = document.createElement("option");
+  entry.value = value;
+  entry.textContent = label;
+  entry.disabled = disabled;
+  select.append(entry);
+}
+
+function layout(x, y) {
+  const axis = { gridcolor: "#e6eaed", linecolor: "#aab4bb", zeroline: false, automargin: true };
+  return {
+    font: FONT, margin: { l: 64, r: 12, t: 12, b: 52 }, hovermode: "closest", plot_bgcolor: "#fff", paper_bgcolor: "#fff",
+    xaxis: { ...axis, ...x }, yaxis: { ...axis, ...y }, legend: { orientation: "h", y: -0.18, font: { size: 12 } },
+  };
+}
+
+// --- curves -----------------------------------------------------------------------------------------------------------
+
+// MS-SSIM crowds below 1; in decibels, as papers draw it, curves come apart.
+const SHOWN = { ms_ssim: { title: "MS-SSIM, −10 log₁₀(1 − x) in dB", value: (x) => -10 * Math.log10(1 - x) } };
+const metricTitle = (name) => SHOWN[name]?.title ?? data.metrics[name]?.title ?? name;
+const metricValue = (name, x) => (SHOWN[name] ? SHOWN[name].value(x) : x);
+
+function drawCurves(chart, metric) {
+  const { curves, published } = data.sets[chart.dataset.set];
+  let own = 0, rivals = 0;
+  const traces = curves.map((curve) => {
+    const points = curve.points.filter((point) => metric in point.metrics);
+    const color = curve.own ? OWN[own++ % OWN.length] : RIVALS[rivals++ % RIVALS.length];
+    return {
+      name: curve.own ? `<b>${escaped(curve.title)}</b>` : escaped(curve.title),
+      x: points.map((point) => point.bpp),
+      y: points.map((point) => metricValue(metric, point.metrics[metric])),
+      text: points.map((point) => `quality ${point.quality}, ${point.metrics[metric].toFixed(4)}`),
+      mode: "lines+markers", line: { color, width: curve.own ? 3.5 : 1.6 }, marker: { size: curve.own ? 7 : 5 },
+      hovertemplate: "%{fullData.name}<br>%{text}<br>%{x:.4f} bpp<extra></extra>",
+    };
+  });
+  for (const entry of published) {
+    const points = entry.curves[metric];
+    if (!points) continue;
+    traces.push({
+      name: escaped(entry.name), x: points.map((point) => point[0]), y: points.map((point) => metricValue(metric, point[1])),
+      mode: "lines", line: { color: GREY, width: 1.4, dash: "dash" }, visible: entry.shown ? true : "legendonly",
+      hovertemplate: "%{fullData.name}<br>%{x:.4f} bpp, %{y:.3f}<extra></extra>",
+    });
+  }
+  const widest = Math.min(2, Math.max(...traces.flatMap((trace) => trace.x)));
+  const inside = traces.filter((trace) => trace.visible !== "legendonly")
+    .flatMap((trace) => trace.y.filter((_, k) => trace.x[k] <= widest && Number.isFinite(trace.y[k])));
+  const low = Math.min(...inside), high = Math.max(...inside), margin = 0.04 * (high - low);
+  Plotly.react(chart, traces, layout(
+    { title: { text: "bits per pixel, whole file" }, range: [0, widest * 1.02] },
+    { title: { text: metricTitle(metric) }, range: [low - margin, high + margin] },
+  ), CONFIG);
+}
+
+const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+
+for (const chart of document.querySelectorAll(".curves")) {
+  const select = document.querySelector(`select.metric[data-set="${CSS.escape(chart.dataset.set)}"]`);
+  const points = data.sets[chart.dataset.set].curves.flatMap((curve) => curve.points);
+  for (const name of Object.keys(data.metrics)) {
+    if (points.some((point) => name in point.metrics)) option(select, name, metricTitle(name));
+  }
+  select.addEventListener("change", () => drawCurves(chart, select.value));
+  drawCurves(chart, select.value);
+}
+
+// --- speed ------------------------------------------------------------------------------------------------------------
+
+function drawSpeed() {
+  const clock = byId("clock").value, cores = Number(byId("cores").value);
+  const traces = data.speeds.filter((speed) => speed.cores === cores).map((speed, k) => ({
+    name: escaped(speed.title), x: [speed.bpp], y: [speed[clock]], mode: "markers+text", text: [escaped(speed.codec)],
+    textposition: "top center", marker: { size: speed.own ? 15 : 10, color: speed.own ? OWN[0] : RIVALS[k % RIVALS.length] },
+    hovertemplate: "%{fullData.name}<br>%{x:.3f} bpp<br>%{y:.2f} megapixels a second<extra></extra>", showlegend: false,
+  }));
+  Plotly.react(byId("speed-chart"), traces, layout(
+    { title: { text: "bits per pixel" }, rangemode: "tozero" },
+    { title: { text: "megapixels a second" }, type: "log", dtick: "D2" },
+  ), CONFIG);
+}
+
+if (data.speeds.length) {
+  for (const cores of new Set(data.speeds.map((speed) => speed.cores))) option(byId("cores"), cores, cores);
+  byId("cores").selectedIndex = byId("cores").length - 1;
+  for (const id of ["clock", "cores"]) byId(id).addEventListener("change", drawSpeed);
+  drawSpeed();
+}
+
+// --- viewer -----------------------------------------------------------------------------------------------------------
+
+function startViewer() {
+  const stage = byId("stage"), canvas = byId("canvas"), divider = byId("divider"), split = byId("split");
+  const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
+  let shown = [], urls = new Map(), zoom = 1;
+
+  const picture = () => data.pictures[byId("picture").value];
+  const entry = (side) => shown.find((one) => one.codec === byId(side).value && (one.at === null || one.at === Number(byId("rate").value)));
+
+  function url(one) {
+    if (!urls.has(one)) {
+      const bytes = Uint8Array.from(atob(one.data), (character) => character.charCodeAt(0));
+      urls.set(one, URL.createObjectURL(new Blob([bytes], { type: one.type })));
+    }
+    return urls.get(one);
+  }
+
+  function openPicture() {
+    for (const old of urls.values()) URL.revokeObjectURL(old);
+    urls = new Map();
+    shown = JSON.parse(byId(`picture-${byId("picture").value}`).textContent);
+    const rate = byId("rate").value;
+    byId("rate").replaceChildren();
+    for (const at of picture().rates) option(byId("rate"), at, `about ${at} bpp`);
+    if (rate) byId("rate").value = rate;
+    listCodecs();
+  }
+
+  function listCodecs() {
+    const wanted = { left: byId("left").value, right: byId("right").value };
+    const rate = Number(byId("rate").value), codecs = new Map();
+    for (const curve of data.sets[picture().set].curves) codecs.set(curve.name, false);
+    for (const one of shown) if (one.at === null || one.at === rate) codecs.set(one.codec, true);
+    const there = [...codecs.keys()].filter((codec) => codecs.get(codec) && codec !== "original");
+    for (const [side, first] of [["left", there[0]], ["right", there[1] ?? "original"]]) {
+      byId(side).replaceChildren();
+      option(byId(side), "original", "original");
+      for (const [codec, has] of codecs) {
+        if (codec !== "original") option(byId(side), codec, has ? codec : `${codec}: none near this rate`, !has);
+      }
+      byId(side).value = codecs.get(wanted[side]) ? wanted[side] : first ?? "original";
+    }
+    show();
+  }
+
+  function show() {
+    for (const side of ["left", "right"]) {
+      const one = entry(side);
+      byId(`${side}-image`).src = url(one);
+      byId(`${side}-image`).alt = `${picture().name}, ${one.title}`;
+      const caption = byId(`${side}-caption`), name = document.createElement("strong");
+      name.textContent = one.title;
+      caption.replaceChildren(name, one.at === null ? "not compressed" :
+        `quality ${one.quality}, ${one.bytes.toLocaleString("en")} bytes, ${one.bpp.toFixed(3)} bpp` +
+        (one.psnr === null ? "" : `, ${one.psnr.toFixed(2)} dB`));
+    }
+    place();
+  }
+
+  // The divider stands still in the window while the zoomed picture moves below it.
+  function place() {
+    const { width, height } = picture();
+    const fitting = Math.min(stage.clientWidth, width * Math.max(1, Math.floor(stage.clientWidth / width)),
+      (0.8 * window.innerHeight * width) / height);
+    canvas.style.width = `${fitting * zoom}px`;
+    canvas.style.height = `${(fitting * zoom * height) / width}px`;
+    stage.classList.toggle("zoomed", zoom > 1);
+    canvas.classList.toggle("pixelated", zoom >= 2);
+    byId("zoom").textContent = `${zoom}×`;
+    const visible = Math.min(stage.clientWidth, canvas.clientWidth);
+    const left = (stage.clientWidth - visible) / 2, at = (visible * split.value) / 100;
+    byId("left-image").style.clipPath = `inset(0 ${canvas.clientWidth - stage.scrollLeft - at}px 0 0)`;
+    divider.style.left = `${stage.offsetLeft + left + at - 1}px`;
+    divider.style.top = `${stage.offsetTop}px`;
+    divider.style.height = `${Math.min(stage.clientHeight, canvas.clientHeight)}px`;
+  }
+
+  function zoomTo(next, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
+    const ratio = next / zoom, left = (stage.scrollLeft + x) * ratio - x, top = (stage.scrollTop + y) * ratio - y;
+    zoom = next;
+    place();
+    stage.scrollTo(left, top);
+    place();
+  }
+
+  const step = (by) => ZOOMS[Math.min(ZOOMS.length - 1, Math.max(0, ZOOMS.indexOf(zoom) + by))];
+
+  let drag = null;
+  stage.addEventListener("pointerdown", (event) => {
+    const visible = Math.min(stage.clientWidth, canvas.clientWidth), box = stage.getBoundingClientRect();
+    const x = event.clientX - box.left - (stage.clientWidth - visible) / 2;
+    const slides = zoom === 1 || Math.abs(x - (visible * split.value) / 100) < 24;
+    drag = { slides, x: event.clientX, y: event.clientY, left: stage.scrollLeft, top: stage.scrollTop };
+    stage.setPointerCapture(event.pointerId);
+    if (slides) slideTo(event);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (drag?.slides) slideTo(event);
+    else if (drag) stage.scrollTo(drag.left + drag.x - event.clientX, drag.top + drag.y - event.clientY);
+  });
+  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { drag = null; });
+
+  function slideTo(event) {
+    const visible = Math.min(stage.clientWidth, canvas.clientWidth), box = stage.getBoundingClientRect();
+    split.value = (100 * (event.clientX - box.left - (stage.clientWidth - visible) / 2)) / visible;
+    place();
+  }
+
+  stage.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const box = stage.getBoundingClientRect();
+    zoomTo(step(event.deltaY < 0 ? 1 : -1), event.clientX - box.left, event.clientY - box.top);
+  }, { passive: false });
+  stage.addEventListener("scroll", place);
+  split.addEventListener("input", place);
+  window.addEventListener("resize", place);
+  byId("zoom-in").addEventListener("click", () => zoomTo(step(1)));
+  byId("zoom-out").addEventListener("click", () => zoomTo(step(-1)));
+  byId("picture").addEventListener("change", openPicture);
+  byId("rate").addEventListener("change", listCodecs);
+  for (const side of ["left", "right"]) byId(side).addEventListener("change", show);
+
+  data.pictures.forEach((one, k) => option(byId("picture"), k, `${one.set}/${one.name}`));
+  openPicture();
+}
+
+if (data.pictures.length) startViewer();
