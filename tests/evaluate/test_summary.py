@@ -105,7 +105,7 @@ def test_published_curves_go_with_their_set_only_if_it_is_whole() -> None:
     ]
     (difference,) = sets(kodak, published).differences("ours")
     assert difference.anchor == VTM
-    assert difference.anchor_title == "VTM, published"
+    assert difference.anchor_title == "VTM (published)"
     assert difference.rate == pytest.approx(bd_rate(CURVE, published[VTM].points))
     assert sets(kodak[4:], published).differences("ours") == []
     assert sets(along("ours"), published).published == {}

@@ -1,9 +1,9 @@
 """Bjøntegaard differences: how far apart two rate-distortion curves are, in one figure.
 
 Bjøntegaard 2001, "Calculation of average PSNR differences between RD-curves" (VCEG-M33), with piecewise cubic Hermite
-interpolation (PCHIP) on the logarithm of the rate instead of one cubic, as the field does today; or Akima's, as Herglotz
-et al. 2022 ("Beyond Bjøntegaard") propose. A curve is a list of (bpp, PSNR in dB); any other quality that rises with the
-rate will do. SciPy comes with the extra `bench`.
+interpolation (PCHIP) on the logarithm of the rate instead of one cubic, as the field does today; or Akima's, as
+Herglotz et al. 2022 ("Beyond Bjøntegaard") propose. A curve is a list of (bpp, PSNR in dB); any other quality that
+rises with the rate will do. SciPy comes with the extra `bench`.
 """
 
 from __future__ import annotations

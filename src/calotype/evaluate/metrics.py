@@ -241,7 +241,7 @@ def _blur_rows(x: Array) -> Array:
     window = np.exp(-(offsets**2) / (2 * SIGMA**2))
     window /= window.sum()
     height = len(x) - WINDOW + 1
-    result = window[WINDOW // 2] * x[WINDOW // 2 : WINDOW // 2 + height]
+    result: Array = window[WINDOW // 2] * x[WINDOW // 2 : WINDOW // 2 + height]
     pair = np.empty_like(result)
     for i in range(WINDOW // 2):
         np.add(x[i : i + height], x[WINDOW - 1 - i : WINDOW - 1 - i + height], out=pair)

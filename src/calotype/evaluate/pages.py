@@ -225,8 +225,8 @@ def _speed_parts(bench: Bench) -> list[str]:
     note = (
         f"{pictures} pictures, {rounds} rounds; the codecs take turns on each picture, each in a process of its own "
         "with as many threads as cores. Medians; 'times as fast' is the median of ratios within a round. Start is "
-        "from the start of the process until it has coded and decoded 64x64 pixels (libraries, weights), and no part of the "
-        "speeds; memory is the peak resident size of the process, the interpreter included."
+        "from the start of the process until it has coded and decoded 64x64 pixels (libraries, weights), and "
+        "no part of the speeds; memory is the peak resident size of the process, the interpreter included."
     )
     return ["## Speed", note, _table(head, rows)]
 

@@ -20,7 +20,7 @@ FILE = "kodak_published.json"
 SET = ("kodak", 24)  # name and number of the pictures that the curves are of
 VTM = "VTM"
 HYPERPRIOR = "compressai-bmshj2018-hyperprior_mse_cuda"
-_TITLES = {VTM: "VTM", HYPERPRIOR: "Ballé et al. 2018 (hyperprior, CompressAI)"}
+_TITLES = {VTM: "VTM", HYPERPRIOR: "hyperprior of Ballé et al. 2018"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Published:
     @property
     def title(self) -> str:
         """For people, with a word that it was not measured here."""
-        return f"{_TITLES.get(self.name, self.name)}, published"
+        return f"{_TITLES.get(self.name, self.name)} (published)"
 
     def curve(self, metric: str = "psnr") -> Curve:
         """(bpp, metric); empty for what was not published."""

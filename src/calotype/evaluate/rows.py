@@ -110,7 +110,7 @@ class Timing:
     decode_peak_bytes: int
 
 
-Record = TypeVar("Record", Row, Timing)
+Record = TypeVar("Record", bound=Row | Timing)
 
 _METRIC = "metric."  # begins the names of the columns that hold metrics
 
@@ -141,7 +141,7 @@ def read_table(path: Path, kind: type[Record]) -> list[Record]:
     return [_restore(entry, kind) for entry in table.to_pylist()]
 
 
-def _columns(kind: type[Row] | type[Timing]) -> dict[str, Any]:
+def _columns(kind: type[Any]) -> dict[str, Any]:
     import pyarrow as pa
 
     arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -156,7 +156,7 @@ def _plain(hint: Any) -> type:
     return plain  # type: ignore[no-any-return]
 
 
-def _names(kind: type[Row] | type[Timing]) -> list[str]:
+def _names(kind: type[Any]) -> list[str]:
     return [part.name for part in dataclasses.fields(kind)]
 
 

@@ -244,9 +244,9 @@ def speeds(timings: Sequence[Timing]) -> list[Speed]:
 
 def _ratio(own: Sequence[Timing], others: Sequence[Timing], clock: str) -> float:
     """How many times as fast as the others, on the same picture in the same round."""
-    theirs = {(t.set, t.picture, t.round): getattr(t, clock) for t in others}
-    pairs = [(theirs.get((t.set, t.picture, t.round)), getattr(t, clock)) for t in own]
-    return statistics.median(other / mine for other, mine in pairs if other is not None)
+    theirs = {(t.set, t.picture, t.round): t for t in others}
+    pairs = [(theirs[turn], t) for t in own if (turn := (t.set, t.picture, t.round)) in theirs]
+    return statistics.median([float(getattr(other, clock) / getattr(t, clock)) for other, t in pairs])
 
 
 def _published(path: Path | None) -> Mapping[str, Published]:

@@ -18,11 +18,11 @@ function option(select, value, label, disabled = false) {
   select.append(entry);
 }
 
-function layout(x, y) {
+function layout(x, y, wide = true) {
   const axis = { gridcolor: "#e6eaed", linecolor: "#aab4bb", zeroline: false, automargin: true };
   return {
     font: FONT, margin: { l: 64, r: 12, t: 12, b: 52 }, hovermode: "closest", plot_bgcolor: "#fff", paper_bgcolor: "#fff",
-    xaxis: { ...axis, ...x }, yaxis: { ...axis, ...y }, legend: { orientation: "h", y: -0.18, font: { size: 12 } },
+    xaxis: { ...axis, ...x }, yaxis: { ...axis, ...y }, legend: wide ? { font: { size: 12 } } : { orientation: "h", y: -0.22, font: { size: 11 } },
   };
 }
 
@@ -34,6 +34,7 @@ const metricTitle = (name) => SHOWN[name]?.title ?? data.metrics[name]?.title ??
 const metricValue = (name, x) => (SHOWN[name] ? SHOWN[name].value(x) : x);
 
 function drawCurves(chart, metric) {
+  const wide = chart.clientWidth > 760; // else the legend goes below, without the curves that are not shown
   const { curves, published } = data.sets[chart.dataset.set];
   let own = 0, rivals = 0;
   const traces = curves.map((curve) => {
@@ -50,7 +51,7 @@ function drawCurves(chart, metric) {
   });
   for (const entry of published) {
     const points = entry.curves[metric];
-    if (!points) continue;
+    if (!points || !(entry.shown || wide)) continue;
     traces.push({
       name: escaped(entry.name), x: points.map((point) => point[0]), y: points.map((point) => metricValue(metric, point[1])),
       mode: "lines", line: { color: GREY, width: 1.4, dash: "dash" }, visible: entry.shown ? true : "legendonly",
@@ -64,6 +65,7 @@ function drawCurves(chart, metric) {
   Plotly.react(chart, traces, layout(
     { title: { text: "bits per pixel, whole file" }, range: [0, widest * 1.02] },
     { title: { text: metricTitle(metric) }, range: [low - margin, high + margin] },
+    wide,
   ), CONFIG);
 }
 

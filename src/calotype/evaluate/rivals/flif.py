@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,14 +33,14 @@ class Flif:
         return f"the program {self.program} is not on the PATH; install FLIF, on Debian: apt install flif"
 
     def version(self) -> str:
-        lines = self._run("--version").splitlines()
-        return next((line.strip() for line in lines if "FLIF" in line), "FLIF")
+        said = re.search(r"FLIF \(.*?\) (\S+)", self._run("--version"))  # "FLIF (Free Lossless Image Format) 0.4 [...]"
+        return f"FLIF {said[1] if said else 'of unknown version'}"
 
     def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
         return self._convert(["-e", "-E100"], save_with_pillow(pixels, "PPM"), ".ppm", ".flif")
 
     def decode(self, data: bytes, threads: int) -> RGB:
-        return open_with_pillow(self._convert(["-d"], data, ".flif", ".ppm"))
+        return open_with_pillow(self._convert(["-d"], data, ".flif", ".pnm"))
 
     def _convert(self, options: list[str], data: bytes, before: str, after: str) -> bytes:
         with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ LENGTHS = struct.Struct("<II")  # of the streams of G and of R - G; that of B - 
 
 @dataclass(frozen=True)
 class JpegLs:
-    """Lossless JPEG-LS, the three channels interleaved by line."""
+    """Lossless JPEG-LS, the three channels interleaved by sample."""
 
     name: ClassVar[str] = "jpegls"
     title: ClassVar[str] = "JPEG-LS of RGB"

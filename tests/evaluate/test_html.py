@@ -1,0 +1,313 @@
+"""The report: figures equal to those of the tables, nothing from outside, and a slider that moves in a real browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("plotly")
+pytest.importorskip("scipy")
+
+from calotype.evaluate.html import page
+from calotype.evaluate.metrics import psnr
+from calotype.evaluate.rows import ROWS, Row, read_table, write_table
+from calotype.evaluate.subjects import decode_kept
+from calotype.evaluate.summary import Bench, load_bench
+
+MODEL = "deflate.coarse"
+RATE = 2.5  # bpp, near which all codecs of the bench have a point
+LOADS = r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?\s*(?:https?:)?//|@import"""
+
+
+@pytest.fixture(scope="module")
+def bench(bench_folder: Path) -> Bench:
+    return load_bench(bench_folder)
+
+
+@pytest.fixture(scope="module")
+def text(bench: Bench) -> str:
+    return page(bench, at=(RATE,))
+
+
+def _blocks(text: str) -> dict[str, Any]:
+    found = re.findall(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', text, re.DOTALL)
+    return {name: json.loads(body) for name, body in found}
+
+
+def _without_plotly(text: str) -> str:
+    return re.sub(r"<script>/\*.*?</script>", "", text, count=1, flags=re.DOTALL)
+
+
+def test_curves_are_those_of_the_rows(bench: Bench, text: str) -> None:
+    data = _blocks(text)["data"]
+    lossy = bench.sets["small"].of_kind("lossy")
+    assert [curve["name"] for curve in data["sets"]["small"]["curves"]] == [series.codec for series in lossy]
+    for curve, series in zip(data["sets"]["small"]["curves"], lossy, strict=True):
+        assert [point["bpp"] for point in curve["points"]] == [point.bpp for point in series.points]
+        assert [point["metrics"]["psnr"] for point in curve["points"]] == [p.metrics["psnr"] for p in series.points]
+
+
+def test_tables_are_those_of_the_summary(bench: Bench, text: str) -> None:
+    for difference in bench.sets["small"].differences(MODEL):
+        assert f">{difference.rate:+.1f} %</td><td>{difference.rate_akima:+.1f} %</td>" in text
+    assert f"<td>{bench.sets['small'].series['png'].points[0].bpsp:.3f}</td>" in text
+    assert "of_kind" not in text
+    assert text.count("JPEG 4:2:0") > 3
+
+
+def test_pictures_are_what_the_files_decode_to(bench: Bench, text: str) -> None:
+    """Files that browsers show are in the page byte for byte, others as a lossless WebP of the decoded pixels."""
+    import base64
+
+    blocks, checked = _blocks(text), 0
+    for k, picture in enumerate(blocks["data"]["pictures"]):
+        for one in blocks[f"picture-{k}"]:
+            content = base64.b64decode(one["data"])
+            pixels = np.asarray(Pillow.open(io.BytesIO(content)).convert("RGB"))
+            rows = bench.sets["small"].series[one["codec"]].rows if one["codec"] != "original" else ()
+            for row in rows:
+                if (row.picture, row.quality) == (picture["name"], one["quality"]):
+                    data = bench.file(row).read_bytes()
+                    assert (content == data) == (row.ending != ".calo")
+                    np.testing.assert_array_equal(pixels, decode_kept(row.codec, data))
+                    assert (one["bytes"], one["psnr"]) == (row.bytes, row.metrics["psnr"])
+                    assert 0.8 <= row.bpp / RATE <= 1.25
+                    checked += 1
+            if one["codec"] == "original":
+                original = bench.original(bench.sets["small"].series[MODEL].rows[0]).parents[1] / picture["name"]
+                np.testing.assert_array_equal(pixels, np.asarray(Pillow.open(original / "original.png")))
+    assert checked >= 4
+
+
+def test_nothing_is_loaded_from_outside(text: str) -> None:
+    assert "default-src 'none'" in text
+    assert not re.findall(LOADS, _without_plotly(text))
+
+
+def test_hostile_names_stay_text(bench: Bench, tmp_path: Path) -> None:
+    evil = "</script><b>x</b>"
+    rows = [
+        Row(**{**vars(row), "set": evil, "picture": evil, "title": evil})
+        for row in read_table(bench.folder / ROWS, Row)
+    ]
+    rows.append(Row(**{**vars(rows[0]), "bytes": None, "metrics": {}, "error": evil, "quality": 3.0}))
+    write_table(tmp_path / ROWS, rows, Row)
+    made = page(load_bench(tmp_path))
+    assert "<b>x</b>" not in made
+    assert "&lt;b&gt;x&lt;/b&gt;" in made
+    assert set(_blocks(made)["data"]["sets"]) == {evil}
+
+
+def test_a_page_says_what_it_lacks(bench: Bench, tmp_path: Path) -> None:
+    shutil.copy(bench.folder / ROWS, tmp_path)
+    bare = page(load_bench(tmp_path))
+    assert "No pictures: the coded files were not kept" in bare
+    assert "--speed none" in bare
+    assert _blocks(bare)["data"]["pictures"] == []
+    assert len(_blocks(page(bench, at=(RATE,), pictures=1))["data"]["pictures"]) == 1
+    assert _blocks(page(bench, pictures=0))["data"]["pictures"] == []
+
+
+def test_a_file_that_cannot_be_decoded_is_left_out(bench: Bench, tmp_path: Path) -> None:
+    folder, said = Path(shutil.copytree(bench.folder, tmp_path / "bench")), list[str]()
+    for path in folder.glob("files/small/a/*.calo"):
+        path.write_bytes(path.read_bytes()[:-3])
+    blocks = _blocks(page(load_bench(folder), at=(RATE,), report=said.append))
+    codecs = {picture["name"]: {one["codec"] for one in blocks[f"picture-{k}"]} for k, picture in
+              enumerate(blocks["data"]["pictures"])}  # fmt: skip
+    assert MODEL not in codecs["a"]
+    assert MODEL in codecs["b"]
+    assert [line for line in said if line.startswith(f"not shown: {MODEL} of small/a: ")]
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------
+
+OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1100,900",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    service = pytest.importorskip("selenium.webdriver.chrome.service")
+    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("google-chrome")
+    if driver is None or chromium is None:
+        pytest.skip("no Chromium with its chromedriver; Debian: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=service.Service(driver)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, bench: Bench, text: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    file = tmp_path_factory.mktemp("report") / "index.html"
+    file.write_text(text, encoding="utf-8")
+    browser.get(file.as_uri())
+    _wait(lambda: browser.execute_script("return document.querySelectorAll('.curves .scatterlayer .trace').length"))
+    return browser
+
+
+def _wait(done: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "the page did not follow"
+        time.sleep(0.05)
+
+
+def _choose(browser: Any, id_or_css: str, value: str) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    Select(browser.find_element(By.CSS_SELECTOR, id_or_css)).select_by_value(value)
+
+
+def _caption(browser: Any, side: str) -> str:
+    return str(browser.execute_script(f"return document.getElementById('{side}-caption').innerText"))
+
+
+def _screen(browser: Any, css: str) -> np.ndarray:
+    from selenium.webdriver.common.by import By
+
+    element = browser.find_element(By.CSS_SELECTOR, css)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    return np.asarray(Pillow.open(io.BytesIO(element.screenshot_as_png)).convert("RGB"))
+
+
+def _slide(browser: Any, percent: int) -> None:
+    """As the keyboard does."""
+    browser.execute_script(
+        "const s = document.getElementById('split'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))",
+        percent,
+    )
+
+
+def _show(browser: Any, picture: str, left: str, right: str) -> None:
+    _choose(browser, "#picture", picture)
+    _choose(browser, "#left", left)
+    _choose(browser, "#right", right)
+    images = "return ['left', 'right'].every((s) => { const i = document.getElementById(s + '-image');" \
+             " return i.complete && i.naturalWidth > 0 })"  # fmt: skip
+    _wait(lambda: browser.execute_script(images))
+
+
+def test_curves_are_drawn_and_the_metric_changes(opened: Any, bench: Bench) -> None:
+    lossy = len(bench.sets["small"].of_kind("lossy"))
+    traces = "return document.querySelectorAll('.curves .scatterlayer .trace').length"
+    assert opened.execute_script(traces) == lossy
+    path = "return document.querySelector('.curves .scatterlayer .trace path.js-line').getAttribute('d')"
+    before = opened.execute_script(path)
+    _choose(opened, "select.metric", "largest_error")
+    _wait(lambda: opened.execute_script(path) != before)
+    axis = "return document.querySelector('.curves .ytitle').textContent"
+    assert opened.execute_script(axis) == "largest error"
+    _choose(opened, "select.metric", "psnr")
+
+
+def test_a_point_tells_its_figures_when_hovered(opened: Any, bench: Bench) -> None:
+    series = bench.sets["small"].series["jpeg-420"]
+    opened.execute_script(
+        "const chart = document.querySelector('.curves'); chart.scrollIntoView();"
+        "const k = chart.data.findIndex((trace) => trace.name.startsWith('JPEG 4:2:0'));"
+        "Plotly.Fx.hover(chart, [{curveNumber: k, pointNumber: 2}])"
+    )
+    label = "return document.querySelector('.curves .hoverlayer')?.textContent"
+    _wait(lambda: opened.execute_script(label))
+    assert f"quality {series.points[2].quality:g}, {series.points[2].metrics['psnr']:.4f}" in opened.execute_script(
+        label
+    )
+
+
+def test_the_slider_shows_one_picture_left_and_the_other_right(opened: Any, tmp_path: Path, bench: Bench) -> None:
+    _show(opened, "1", MODEL, "original")
+    original = np.asarray(Pillow.open(next(bench.folder.glob("files/small/b/original.png"))))
+    coded = next(row for row in bench.sets["small"].series[MODEL].rows if row.picture == "b" and row.bpp / RATE > 0.8)
+    decoded = decode_kept(MODEL, bench.file(coded).read_bytes())
+    for percent in (100, 25, 0):
+        _slide(opened, percent)
+        screen = _screen(opened, "#canvas")
+        height, width = original.shape[:2]
+        scale = screen.shape[1] / width
+        shown = (
+            np.asarray(Pillow.fromarray(screen).resize((width, height), Pillow.Resampling.BOX)) if scale > 1 else screen
+        )
+        cut, edge = round(width * percent / 100), 8  # the line and its knob cover a few columns
+        for part, mine, other in (
+            (slice(0, max(0, cut - edge)), decoded, original),
+            (slice(cut + edge, width), original, decoded),
+        ):
+            rows = slice(0, height // 3)  # above the knob
+            if shown[rows, part].size and part.stop - part.start > edge:
+                assert psnr(shown[rows, part], mine[rows, part]) > psnr(shown[rows, part], other[rows, part]) + 1
+    opened.save_screenshot(str(tmp_path / "report.png"))
+    assert np.asarray(Pillow.open(tmp_path / "report.png")).std() > 10
+
+
+def test_the_line_can_be_dragged(opened: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    _show(opened, "1", MODEL, "original")
+    _slide(opened, 50)
+    stage = opened.find_element(By.ID, "stage")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", stage)
+    before = float(opened.execute_script("return document.getElementById('split').value"))
+    ActionChains(opened).move_to_element(stage).click_and_hold().move_by_offset(-40, 0).release().perform()
+    after = float(opened.execute_script("return document.getElementById('split').value"))
+    assert after < before - 5
+    clip = opened.execute_script("return document.getElementById('left-image').style.clipPath")
+    assert clip.startswith("inset(0")
+
+
+def test_codecs_and_pictures_can_be_changed(opened: Any, bench: Bench) -> None:
+    seen = set()
+    for picture, name in (("0", "a"), ("1", "b")):
+        for left, right in ((MODEL, "jpeg-444"), ("webp", MODEL)):
+            _show(opened, picture, left, right)
+            for side, codec in (("left", left), ("right", right)):
+                row = bench.sets["small"].series[codec].nearest(RATE, name)
+                caption = _caption(opened, side)
+                assert row.title in caption
+                assert f"quality {row.quality:g}, {row.bytes:,} bytes, {row.bpp:.3f} bpp" in caption
+                assert f"{row.metrics['psnr']:.2f} dB" in caption
+                seen.add(caption)
+    assert len(seen) == 6
+
+
+def test_zoom_enlarges_and_goes_back(opened: Any) -> None:
+    from selenium.webdriver.common.by import By
+
+    width = "return document.getElementById('canvas').clientWidth"
+    before = opened.execute_script(width)
+    for _ in range(2):
+        opened.find_element(By.ID, "zoom-in").click()
+    assert opened.execute_script(width) == pytest.approx(2 * before, abs=2)
+    assert opened.execute_script("return document.getElementById('zoom').textContent") == "2×"
+    assert (
+        opened.execute_script("return getComputedStyle(document.getElementById('left-image')).imageRendering")
+        == "pixelated"
+    )
+    for _ in range(2):
+        opened.find_element(By.ID, "zoom-out").click()
+    assert opened.execute_script(width) == before
+
+
+def test_the_page_made_no_complaint(opened: Any) -> None:
+    """Last: the log is that of all that was done above. The policy in the page would tell of any request."""
+    assert [entry for entry in opened.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
