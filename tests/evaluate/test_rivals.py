@@ -22,8 +22,8 @@ from calotype.evaluate.rivals.jpegxl import dequantise, quantise
 
 Picture = Callable[..., np.ndarray]
 
-KODAK_BPSP = {"png": 4.457, "webp-lossless": 3.166, "jxl-lossless-e7": 2.902}
-"""Bits per sub-pixel, means over the 24 pictures, measured on other versions of the libraries."""
+KODAK_BPSP = [("png", 1, 4.457), ("webp-lossless", 8, 3.112), ("jxl-lossless-e7", 1, 2.902)]
+"""Bits per sub-pixel: name, every how many pictures, mean. WebP takes ten seconds a picture; over all 24 it is 3.166."""
 KODAK_TOLERANCE = 0.005  # of a size: versions of zlib differ by 0.3 %
 
 SHAPES = [(17, 23), (1, 1), (1, 9), (9, 1)]
@@ -232,8 +232,8 @@ def test_the_module_loads_no_library() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "bpsp"), KODAK_BPSP.items(), ids=KODAK_BPSP)
-def test_lossless_sizes_on_kodak(name: str, bpsp: float) -> None:
+@pytest.mark.parametrize(("name", "step", "bpsp"), KODAK_BPSP)
+def test_lossless_sizes_on_kodak(name: str, step: int, bpsp: float) -> None:
     if not (data := os.environ.get("CALOTYPE_DATA")):
         pytest.skip("CALOTYPE_DATA does not name a folder of data with eval/kodak in it")
     rival = runnable(*find_rivals([name]))
@@ -241,7 +241,7 @@ def test_lossless_sizes_on_kodak(name: str, bpsp: float) -> None:
     if len(paths) != 24:
         pytest.skip(f"{data}/eval/kodak does not hold the 24 pictures")
     with ThreadPoolExecutor(2) as pool:
-        sizes = list(pool.map(lambda path: _bpsp(rival, path), paths))
+        sizes = list(pool.map(lambda path: _bpsp(rival, path), paths[::step]))
     assert np.mean(sizes) == pytest.approx(bpsp, rel=KODAK_TOLERANCE)
 
 

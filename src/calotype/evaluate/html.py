@@ -26,13 +26,12 @@ from ..errors import CalotypeError
 from .metrics import METRICS
 from .published import HYPERPRIOR, VTM
 from .rows import Row
+from .speed import REFERENCES
 from .subjects import decode_kept
-from .summary import Bench, Difference, PictureSet, Point, Series, Speed, speeds
+from .summary import LOSSLESS_REFERENCE, Bench, Difference, PictureSet, Point, Series, Speed, speeds
 
 SHOWN_BY_BROWSERS = {".jpg": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif", ".png": "image/png"}
 NEAR = 1.25  # the viewer shows a codec only where its rate is within this factor of the one asked for
-REFERENCES = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # that speeds are compared with
-LOSSLESS_REFERENCE = "jxl-lossless-e7"
 
 Say = Callable[[str], None]
 
@@ -150,11 +149,11 @@ def _set_data(pictures: PictureSet) -> dict[str, Any]:
     ]
     published = [
         {
-            "name": entry.title,
+            "name": entry.short_name,
             "shown": name in (VTM, HYPERPRIOR),
             "curves": {metric: entry.curve(metric) for metric in ("psnr", "ms_ssim") if entry.curve(metric)},
         }
-        for name, entry in pictures.published.items()
+        for name, entry in sorted(pictures.published.items(), key=lambda item: item[0] not in (VTM, HYPERPRIOR))
     ]
     return {"curves": curves, "published": published}
 
@@ -216,18 +215,18 @@ def _lossless(bench: Bench) -> str:
             against = ""
             if reference is not None and reference.points:
                 against = f"{100 * (bpsp / reference.points[0].bpsp - 1):+.1f} %"
-            rows.append(_row(series.title, [f"{bpsp:.3f}", against, *_clock_cells(series.rows)], own=series.own))
+            rows.append(
+                _row(
+                    series.title,
+                    [f"{bpsp:.3f}", against, *(f"{speed:.2f}" for speed in series.megapixels_per_second())],
+                    own=series.own,
+                )
+            )
         if rows:
             head = (pictures.name, "bits per sub-pixel", "to JPEG XL, effort 7", "encode, MP/s", "decode, MP/s")
             parts.append(_table(head, rows))
     note = "<p class='note'>Whole files. Clocks are those of one thread while others ran beside it.</p>"
     return _section("lossless", "Lossless", "".join(parts) + note) if parts else ""
-
-
-def _clock_cells(rows: Sequence[Row]) -> list[str]:
-    pixels = sum(row.pixels for row in rows) / 1e6
-    clocks = (sum(row.encode_seconds or 0 for row in rows), sum(row.decode_seconds or 0 for row in rows))
-    return [f"{pixels / seconds:.2f}" for seconds in clocks]
 
 
 def _near_lossless(bench: Bench) -> str:

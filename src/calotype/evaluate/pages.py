@@ -12,12 +12,10 @@ from typing import Any
 from ..errors import CalotypeError
 from ..registry import ModelInfo
 from .published import HYPERPRIOR, VTM
-from .rows import Row
-from .summary import Bench, Difference, PictureSet, Point, Series, Speed, speeds
+from .speed import REFERENCES
+from .summary import LOSSLESS_REFERENCE, Bench, Difference, PictureSet, Point, Series, Speed, speeds
 
 BEGIN, END = "<!-- results: made by `make results` -->", "<!-- end of results -->"
-REFERENCES = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # that speeds are compared with
-LOSSLESS_REFERENCE = "jxl-lossless-e7"
 
 Footprint = Mapping[str, Any]
 
@@ -164,7 +162,7 @@ def _lossless_parts(bench: Bench) -> list[str]:
         cells = [series.title]
         for of_set in found.values():
             cells.append(_bpsp(of_set.get(codec), of_set.get(LOSSLESS_REFERENCE)))
-        rows.append([*cells, *_megapixels_per_second(series.rows)])
+        rows.append([*cells, *(f"{speed:.2f}" for speed in series.megapixels_per_second())])
     head = ("codec", *(f"{name}, bpsp" for name in found), "encode, MP/s", "decode, MP/s")
     note = "Bits per sub-pixel of whole files, and the difference to JPEG XL at effort 7; clocks on one core."
     return ["## Lossless", note, _table(head, rows)]
@@ -177,14 +175,6 @@ def _bpsp(series: Series | None, reference: Series | None) -> str:
     if reference is None or reference is series:
         return f"{bpsp:.3f}"
     return f"{bpsp:.3f} ({100 * (bpsp / reference.points[0].bpsp - 1):+.1f} %)"
-
-
-def _megapixels_per_second(rows: Sequence[Row]) -> tuple[str, str]:
-    pixels = sum(row.pixels for row in rows) / 1e6
-    return (
-        f"{pixels / sum(row.encode_seconds or 0 for row in rows):.2f}",
-        f"{pixels / sum(row.decode_seconds or 0 for row in rows):.1f}",
-    )
 
 
 def _near_lossless_parts(bench: Bench) -> list[str]:

@@ -34,9 +34,14 @@ class Published:
     """(bpp, MS-SSIM), where it was published."""
 
     @property
+    def short_name(self) -> str:
+        """For people."""
+        return _TITLES.get(self.name, self.name.removeprefix("compressai-").removesuffix("_mse_cuda"))
+
+    @property
     def title(self) -> str:
-        """For people, with a word that it was not measured here."""
-        return f"{_TITLES.get(self.name, self.name)} (published)"
+        """With a word that it was not measured here."""
+        return f"{self.short_name} (published)"
 
     def curve(self, metric: str = "psnr") -> Curve:
         """(bpp, metric); empty for what was not published."""

@@ -22,7 +22,7 @@ from .footprint import processor
 from .metrics import Metric
 from .rivals import RGB, Rival
 from .rows import ROWS, Row, read_table, write_table
-from .subjects import Own, digest, source
+from .subjects import describe, digest, source
 from .summary import ORIGINAL, file_of
 from .worker import TIMEOUT, Coded, CodingFailed, Worker
 
@@ -265,13 +265,8 @@ def _measure(slot: _Slot, job: _Job, metrics: Sequence[Metric], jobs: int, kept:
     row = Row(
         set=picture.set,
         picture=picture.name,
-        codec=subject.name,
-        title=subject.title,
-        kind=subject.kind,
-        own=isinstance(subject, Own),
+        **describe(subject),
         ending=subject.ending,
-        version=subject.version(),
-        digest=digest(subject),
         quality=job.quality,
         device="cpu",
         threads=1,

@@ -18,7 +18,7 @@ from .footprint import processor
 from .rivals import Rival
 from .rows import Row, Timing
 from .run import Picture
-from .subjects import Own, digest, source
+from .subjects import Own, describe, digest, source
 from .summary import series
 from .worker import Worker
 
@@ -26,7 +26,7 @@ ROUNDS = 3
 CORES = (1, 2)
 PICTURES = 6  # spread over all; more make a run longer, not its medians much surer
 LOSSY_BPP = 0.75  # lossy codecs are timed at the point of their ladder whose rate is nearest
-USUAL = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # timed beside our models
+REFERENCES = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # timed beside our models, to compare with
 
 
 class Contender(NamedTuple):
@@ -42,7 +42,7 @@ def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] 
     rows
         What was measured of the subjects; those that failed throughout are left out.
     names
-        Of subjects. None: our models and `USUAL`.
+        Of subjects. None: our models and `REFERENCES`.
 
     Raises
     ------
@@ -53,9 +53,8 @@ def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] 
     for name in names or ():
         if name not in by_name:
             raise Unsupported(f"{name} was not measured, so it cannot be timed; measured: {', '.join(by_name)}")
-    chosen = (
-        [by_name[name] for name in names] if names else [s for s in subjects if isinstance(s, Own) or s.name in USUAL]
-    )
+    usual = [subject.name for subject in subjects if isinstance(subject, Own) or subject.name in REFERENCES]
+    chosen = [by_name[name] for name in names or usual]
     measured = {subject.name: series([row for row in rows if row.codec == subject.name]) for subject in chosen}
     return [Contender(s, measured[s.name].nearest(LOSSY_BPP).quality) for s in chosen if measured[s.name].points]
 
@@ -126,12 +125,7 @@ def _time(contender: Contender, cores: int, worker: Worker, picture: Picture, tu
     return Timing(
         set=picture.set,
         picture=picture.name,
-        codec=subject.name,
-        title=subject.title,
-        kind=subject.kind,
-        own=isinstance(subject, Own),
-        version=subject.version(),
-        digest=digest(subject),
+        **describe(subject),
         quality=contender.quality,
         processor=processor(),
         cores=cores,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from .. import __version__, api
 from ..registry import WEIGHTS_ENDING
@@ -87,6 +88,18 @@ def source(subject: Rival) -> str:
 def digest(subject: Rival) -> str | None:
     """Of a model's weights, hexadecimal; rivals have none."""
     return subject.digest if isinstance(subject, Own) else None
+
+
+def describe(subject: Rival) -> dict[str, Any]:
+    """What rows and timings say of it."""
+    return {
+        "codec": subject.name,
+        "title": subject.title,
+        "kind": subject.kind,
+        "own": isinstance(subject, Own),
+        "version": subject.version(),
+        "digest": digest(subject),
+    }
 
 
 def decode_kept(codec: str, data: bytes) -> RGB:

@@ -17,6 +17,7 @@ from .bd import Curve, bd_psnr, bd_rate, envelope, psnr_overlap
 from .published import HYPERPRIOR, SET, VTM, Published, load_published
 from .rows import FILES, ROWS, TIMINGS, Row, Timing, read_table
 
+LOSSLESS_REFERENCE = "jxl-lossless-e7"
 JPEG = "jpeg"  # the better of both subsamplings at each PSNR
 BOTH_JPEGS = ("jpeg-420", "jpeg-444")
 ORIGINAL = "original.png"  # beside the coded files of a picture
@@ -66,6 +67,14 @@ class Series:
         """(bpp, metric) by rising rate, where the metric is finite; of MS-SSIM and other shares of 1 as they are."""
         found = [(point.bpp, point.metrics[metric]) for point in self.points if metric in point.metrics]
         return [(bpp, value) for bpp, value in found if math.isfinite(value)]
+
+    def megapixels_per_second(self) -> tuple[float, float]:
+        """Encoding and decoding, by the clocks in the rows: rougher than `speeds`."""
+        pixels = sum(row.pixels for row in self.rows) / 1e6
+        return (
+            pixels / sum(row.encode_seconds or 0 for row in self.rows),
+            pixels / sum(row.decode_seconds or 0 for row in self.rows),
+        )
 
     def nearest(self, bpp: float, picture: str | None = None) -> Point | Row:
         """The operating point, or the row of one picture, whose rate is nearest to `bpp` as a ratio."""

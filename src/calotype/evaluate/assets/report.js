@@ -7,7 +7,7 @@ const byId = (id) => document.getElementById(id);
 const OWN = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"];
 const RIVALS = ["#E69F00", "#8C6BB1", "#56B4E9", "#B58900", "#7A9A01", "#C44E52", "#64B5CD", "#937860", "#4C9F70", "#A05195"];
 const GREY = "#8a949c";
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+const CONFIG = { displayModeBar: false, responsive: true };
 const FONT = { family: 'system-ui, "Segoe UI", Roboto, sans-serif', size: 13, color: "#1c2024" };
 
 function option(select, value, label, disabled = false) {
@@ -22,7 +22,7 @@ function layout(x, y, wide = true) {
   const axis = { gridcolor: "#e6eaed", linecolor: "#aab4bb", zeroline: false, automargin: true };
   return {
     font: FONT, margin: { l: 64, r: 12, t: 12, b: 52 }, hovermode: "closest", plot_bgcolor: "#fff", paper_bgcolor: "#fff",
-    xaxis: { ...axis, ...x }, yaxis: { ...axis, ...y }, legend: wide ? { font: { size: 12 } } : { orientation: "h", y: -0.22, font: { size: 11 } },
+    xaxis: { ...axis, ...x }, yaxis: { ...axis, ...y }, legend: wide ? { font: { size: 12 }, groupclick: "toggleitem" } : { orientation: "h", y: -0.22, font: { size: 11 } },
   };
 }
 
@@ -54,6 +54,7 @@ function drawCurves(chart, metric) {
     if (!points || !(entry.shown || wide)) continue;
     traces.push({
       name: escaped(entry.name), x: points.map((point) => point[0]), y: points.map((point) => metricValue(metric, point[1])),
+      legendgroup: "published", legendgrouptitle: { text: "published, not run here" },
       mode: "lines", line: { color: GREY, width: 1.4, dash: "dash" }, visible: entry.shown ? true : "legendonly",
       hovertemplate: "%{fullData.name}<br>%{x:.4f} bpp, %{y:.3f}<extra></extra>",
     });
