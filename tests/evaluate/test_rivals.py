@@ -23,7 +23,7 @@ from calotype.evaluate.rivals.jpegxl import dequantise, quantise
 Picture = Callable[..., np.ndarray]
 
 KODAK_BPSP = [("png", 1, 4.457), ("webp-lossless", 8, 3.112), ("jxl-lossless-e7", 1, 2.902)]
-"""Bits per sub-pixel: name, every how many pictures, mean. WebP takes ten seconds a picture; over all 24 it is 3.166."""
+"""Bits per sub-pixel: name, every how many pictures, mean. WebP, slow, has 3.166 over all 24."""
 KODAK_TOLERANCE = 0.005  # of a size: versions of zlib differ by 0.3 %
 
 SHAPES = [(17, 23), (1, 1), (1, 9), (9, 1)]

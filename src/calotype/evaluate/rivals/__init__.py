@@ -10,7 +10,7 @@ from .flif import Flif
 from .heic import Heic
 from .jpeg import Jpeg
 from .jpeg2000 import Jpeg2000
-from .jpegls import JpegLs, JpegLsGreen, JpegLsNear, JpegLsNearGreen
+from .jpegls import JpegLs, JpegLsGreen, JpegLsNearGreen
 from .jpegxl import JpegXL, JpegXLLossless, JpegXLNear
 from .png import Png
 from .rival import RGB, Kind, Rival
@@ -43,7 +43,7 @@ RIVALS: tuple[Rival, ...] = (
     Flif(),
     JpegXLNear(7),
     JpegXLNear(9),
-    JpegLsNear(),
+    JpegLs(near=True),
     JpegLsNearGreen(),
 )
 

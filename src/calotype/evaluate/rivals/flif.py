@@ -30,7 +30,7 @@ class Flif:
     def missing(self) -> str | None:
         if shutil.which(self.program):
             return None
-        return f"the program {self.program} is not on the PATH; install FLIF, on Debian: apt install flif"
+        return f"the program {self.program} is not on the PATH; install FLIF, see github.com/FLIF-hub/FLIF"
 
     def version(self) -> str:
         said = re.search(r"FLIF \(.*?\) (\S+)", self._run("--version"))  # "FLIF (Free Lossless Image Format) 0.4 [...]"

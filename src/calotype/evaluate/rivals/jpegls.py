@@ -20,13 +20,29 @@ LENGTHS = struct.Struct("<II")  # of the streams of G and of R - G; that of B - 
 
 @dataclass(frozen=True)
 class JpegLs:
-    """Lossless JPEG-LS, the three channels interleaved by sample."""
+    """JPEG-LS, the three channels interleaved by sample.
 
-    name: ClassVar[str] = "jpegls"
-    title: ClassVar[str] = "JPEG-LS of RGB"
-    kind: ClassVar[Kind] = "lossless"
+    Near-lossless, it predicts from what the decoder will see, so that no error exceeds its NEAR.
+    """
+
+    near: bool = False
     ending: ClassVar[str] = ".jls"
-    qualities: ClassVar[tuple[float, ...]] = EXACT
+
+    @property
+    def name(self) -> str:
+        return "jpegls-near" if self.near else "jpegls"
+
+    @property
+    def title(self) -> str:
+        return "JPEG-LS of RGB, near-lossless" if self.near else "JPEG-LS of RGB"
+
+    @property
+    def kind(self) -> Kind:
+        return "near-lossless" if self.near else "lossless"
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        return BOUNDS if self.near else EXACT
 
     def missing(self) -> str | None:
         return missing_in_imagecodecs("JPEGLS")
@@ -35,7 +51,7 @@ class JpegLs:
         return _version()
 
     def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return _encode(pixels, 0)
+        return _encode(pixels, int(quality))
 
     def decode(self, data: bytes, threads: int) -> RGB:
         return _decode(data)
@@ -64,29 +80,6 @@ class JpegLsGreen:
     def decode(self, data: bytes, threads: int) -> RGB:
         green, red, blue = np.moveaxis(_decode(data), -1, 0)
         return np.stack([red + green, green, blue + green], axis=-1)
-
-
-@dataclass(frozen=True)
-class JpegLsNear:
-    """Near-lossless JPEG-LS, which predicts from what the decoder will see, so that errors stay below its NEAR."""
-
-    name: ClassVar[str] = "jpegls-near"
-    title: ClassVar[str] = "JPEG-LS of RGB, near-lossless"
-    kind: ClassVar[Kind] = "near-lossless"
-    ending: ClassVar[str] = ".jls"
-    qualities: ClassVar[tuple[float, ...]] = BOUNDS
-
-    def missing(self) -> str | None:
-        return missing_in_imagecodecs("JPEGLS")
-
-    def version(self) -> str:
-        return _version()
-
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return _encode(pixels, int(quality))
-
-    def decode(self, data: bytes, threads: int) -> RGB:
-        return _decode(data)
 
 
 @dataclass(frozen=True)
