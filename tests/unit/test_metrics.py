@@ -15,6 +15,7 @@ import pytest
 from PIL import Image as Pillow
 
 from calotype.errors import Unsupported
+from calotype.evaluate import metrics
 from calotype.evaluate.metrics import METRICS, compare, find_metrics, largest_error, ms_ssim, psnr, psnr_y
 from calotype.image import Image
 
@@ -61,11 +62,26 @@ def test_metrics_order_pictures_by_quality(photos: dict[str, np.ndarray], name: 
     assert metric.measure(a, a) == pytest.approx(best.get(name, math.inf), abs=1e-6)
 
 
+def test_ssimulacra2_is_where_its_authors_put_jpeg() -> None:
+    """Their README gives rounded scores of libjpeg-turbo, 4:2:0."""
+    pytest.importorskip("ssimulacra2")
+    if "CALOTYPE_DATA" not in os.environ:
+        pytest.skip("CALOTYPE_DATA does not name the folder with eval/kodak; the scores are means over photos")
+    paths = sorted(Path(os.environ["CALOTYPE_DATA"], "eval/kodak").glob("*.png"))[::6]
+    kodak = [np.asarray(Pillow.open(path).convert("RGB")) for path in paths]
+    for quality, expected in {20: 30, 70: 70}.items():
+        scores = [METRICS["ssimulacra2"].measure(a, jpeg(a, quality)) for a in kodak]
+        assert np.mean(scores) == pytest.approx(expected, abs=4), quality
+
+
 def test_metrics_that_do_not_fit_are_none() -> None:
     small = np.zeros((31, 160, 3), np.uint8)
     measurable = {name: metric for name, metric in METRICS.items() if metric.missing() is None}
     undefined = {name for name, metric in measurable.items() if metric.measure(small, small) is None}
     assert undefined == {"ms_ssim", "lpips_squeeze", "lpips_alex"} & measurable.keys()
+    tiny = small[:7, :7]
+    undefined = {name for name, metric in measurable.items() if metric.measure(tiny, tiny) is None}
+    assert undefined == {"ms_ssim", "lpips_squeeze", "lpips_alex", "ssimulacra2"} & measurable.keys()
 
 
 def test_metrics_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +113,7 @@ def test_the_lpips_package_gets_what_it_asks_for(monkeypatch: pytest.MonkeyPatch
     module.__spec__ = ModuleSpec("lpips", None)
     module.LPIPS = Fake  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lpips", module)
+    monkeypatch.setattr(metrics, "_lpips_package", metrics._lpips_package.__wrapped__)  # keep the fake for this test
     (metric,) = find_metrics(("lpips_alex",))
     black, white = np.zeros((40, 50, 3), np.uint8), np.full((40, 50, 3), 255, np.uint8)
     assert metric.measure(black, white) == 2.0

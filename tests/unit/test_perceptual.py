@@ -106,18 +106,43 @@ def test_it_is_a_loss(random_weights: Path, pictures: tuple[torch.Tensor, torch.
     torch.testing.assert_close(lpips(a, b), lpips(b, a))
 
 
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+def test_the_gradient_is_finite_where_all_features_are_zero(random_weights: Path) -> None:
+    lpips = Lpips(random_weights)
+    for name, bias in lpips.named_parameters():
+        if name.endswith("bias"):
+            bias.fill_(-100)
+    a = torch.rand(1, 3, 64, 64, requires_grad=True)
+    with torch.autograd.detect_anomaly(check_nan=True):
+        lpips(a, torch.rand(1, 3, 64, 64)).sum().backward()
+    assert a.grad is not None
+    assert float(a.grad.abs().max()) == 0
+
+
 def test_weights_that_are_absent_are_said(tmp_path: Path) -> None:
     with pytest.raises(WeightsNotFound, match="squeezenet"):
         Lpips(tmp_path)
 
 
-def test_the_real_weights_fit() -> None:
+@pytest.fixture(scope="module")
+def real_weights() -> Path:
     folder = Path(os.environ.get("CALOTYPE_DATA", "nowhere"), "..", "perceptual")
     if not (folder / BACKBONE).is_file():
         pytest.skip("CALOTYPE_DATA names no folder with ../perceptual beside it")
+    return folder
+
+
+def test_a_published_value_comes_out(real_weights: Path) -> None:
+    """TorchMetrics' documentation, functional LPIPS with `net_type='squeeze'` and this seed: 0.1008."""
+    torch.manual_seed(123)
+    a, b = torch.rand(10, 3, 100, 100), torch.rand(10, 3, 100, 100)
+    assert float(Lpips(real_weights)(a, b).mean()) == pytest.approx(0.1008, abs=1e-4)
+
+
+def test_the_real_weights_fit(real_weights: Path) -> None:
     grey = torch.full((1, 3, 64, 64), 0.5)
     noisy = grey + 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    value = float(Lpips(folder)(grey, noisy))
+    value = float(Lpips(real_weights)(grey, noisy))
     arrays = [x[0].double().numpy() for x in (grey, noisy)]
-    assert value == pytest.approx(_by_numpy(folder, *arrays), rel=1e-4)
+    assert value == pytest.approx(_by_numpy(real_weights, *arrays), rel=1e-4)
     assert 0.1 < value < 2

@@ -22,6 +22,10 @@ def train(
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops in pixels, a multiple of 64.")] = 256,
     late_crop: Annotated[int, typer.Option(min=64, help="Side of the crops in the last fifth of the run.")] = 384,
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    pieces: Annotated[
+        Path | None, typer.Option(help="Folder for a copy of each saved state, in pieces of 15 MiB.")
+    ] = None,
+    compile: Annotated[bool, typer.Option(help="Let torch.compile fuse the loss; costs a minute or two.")] = False,
     threads: Annotated[int, typer.Option("-T", "--threads", min=0, help="0: as many as there are cores.")] = 0,
 ) -> None:
     """Train MODEL on pictures for a given time.
@@ -43,7 +47,7 @@ def train(
         torch.set_num_threads(threads)
     total = seconds(time)
     schedule = Schedule(total, rate=rate, batch=batch, crop=crop, late_crop=late_crop)
-    run = Run(model, data, out, schedule, device=device, seed=seed, init=init)
+    run = Run(model, data, out, schedule, device=device, seed=seed, init=init, pieces=pieces, compile=compile)
     with training_bar(total) as advance:
 
         def report(progress: Progress) -> None:

@@ -29,9 +29,9 @@ class Range(NamedTuple):
 
 
 def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip") -> float:
-    """Mean difference of rate at equal PSNR in percent; negative where `test` needs fewer bits.
+    """Mean difference of rate at equal quality in percent; negative where `test` needs fewer bits.
 
-    The mean is that of the logarithm of the rate over the PSNR that both curves reach (`psnr_overlap`). Raises
+    The mean is that of the logarithm of the rate over the quality that both curves reach (`psnr_overlap`). Raises
     `Unsupported` if there is none.
     """
     low, high = psnr_overlap(test, anchor)
@@ -40,7 +40,7 @@ def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip") -> float:
 
 
 def bd_psnr(test: Curve, anchor: Curve, method: Method = "pchip") -> float:
-    """Mean difference of PSNR at equal rate in dB; positive where `test` is better.
+    """Mean difference of quality at equal rate, in its unit (dB of PSNR); positive where `test` is better.
 
     The mean is over the logarithm of the rates that both curves reach. Raises `Unsupported` if there are none.
     """
@@ -50,12 +50,12 @@ def bd_psnr(test: Curve, anchor: Curve, method: Method = "pchip") -> float:
 
 
 def psnr_overlap(test: Curve, anchor: Curve) -> Range:
-    """The PSNR in dB that both curves reach, over which `bd_rate` is a mean. Raises `Unsupported` if there is none."""
+    """The quality that both curves reach, over which `bd_rate` is a mean. Raises `Unsupported` if there is none."""
     return _overlap([[psnr for _, psnr in curve] for curve in (test, anchor)])
 
 
 def envelope(*curves: Curve) -> Curve:
-    """The best of several curves: at each PSNR the smallest rate of those that reach it."""
+    """The best of several curves: at each quality the smallest rate of those that reach it."""
     ends = [psnr for curve in curves for _, psnr in curve]
     grid = np.linspace(min(ends), max(ends), ENVELOPE_POINTS)
     log_rates = [_log_rate(curve) for curve in curves]  # NaN beyond a curve's ends
@@ -64,7 +64,7 @@ def envelope(*curves: Curve) -> Curve:
 
 
 def interpolate(curve: Curve, bpp: float) -> float:
-    """PSNR of a curve at a rate; NaN beyond its ends."""
+    """Quality of a curve at a rate; NaN beyond its ends."""
     return float(_psnr(curve)(math.log(bpp)))
 
 
@@ -76,12 +76,12 @@ def _overlap(values: list[list[float]]) -> Range:
 
 
 def _log_rate(curve: Curve, method: Method = "pchip") -> Any:
-    """Natural logarithm of the rate as a function of PSNR."""
+    """Natural logarithm of the rate as a function of quality."""
     return _through([(psnr, math.log(rate)) for rate, psnr in curve], method)
 
 
 def _psnr(curve: Curve, method: Method = "pchip") -> Any:
-    """PSNR as a function of the natural logarithm of the rate."""
+    """Quality as a function of the natural logarithm of the rate."""
     return _through([(math.log(rate), psnr) for rate, psnr in curve], method)
 
 
@@ -91,7 +91,6 @@ def _through(points: list[tuple[float, float]], method: Method) -> Any:
 
     x, y = zip(*sorted(points), strict=True)
     if len(x) < 2 or any(a >= b for a, b in pairwise(x)):
-        raise Unsupported("a curve needs two points or more, each with its own rate and its own PSNR")
-    if method == "akima":
-        return Akima1DInterpolator(x, y)
-    return PchipInterpolator(x, y, extrapolate=False)
+        raise Unsupported("a curve needs two points or more, each with its own rate and its own quality")
+    interpolator = {"pchip": PchipInterpolator, "akima": Akima1DInterpolator}[method]
+    return interpolator(x, y, extrapolate=False)

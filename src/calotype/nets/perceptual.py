@@ -91,12 +91,13 @@ class Lpips(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Each position's features at length 1."""
-    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + EPSILON)
+    """Each position's features at length 1. The norm has a gradient where all are zero; a square root has not."""
+    norm: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / (norm + EPSILON)
 
 
 def _arrays(path: Path, prefix: str) -> dict[str, Tensor]:
     if not path.is_file():
-        raise WeightsNotFound(f"{path} is not there; it is needed for LPIPS")
+        raise WeightsNotFound(f"{path} is not there; LPIPS needs a folder with {BACKBONE} and {LINEAR}")
     with np.load(path) as arrays:
         return {name: torch.from_numpy(arrays[name]).float() for name in arrays if name.startswith(prefix)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 SLOPE = 0.1  # of the leaky rectifiers; piecewise linear so that an int8 or exact version stays possible
@@ -13,6 +14,9 @@ class Block(nn.Module):
     [1x1, rectifier, 3x3 depthwise, 1x1], then [1x1 to twice the width, rectifier, 1x1]; after the block type of
     DCVC-UF (microsoft/DCVC, 2026). Both steps start as zero, so that a fresh block is the identity.
     """
+
+    branch_type: torch.dtype | None = None
+    """Type that the branches compute in when training, if another than that of x; sums stay as they are."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -32,5 +36,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, width, h, w) -> the same shape."""
+        if self.branch_type is not None:
+            with torch.autocast(x.device.type, self.branch_type):
+                x = x + self.spatial(x)
+                return x + self.mixer(x)  # type: ignore[no-any-return]
         x = x + self.spatial(x)
         return x + self.mixer(x)  # type: ignore[no-any-return]

@@ -67,18 +67,26 @@ def load_tiles(paths: list[Path], limit: int | None = None) -> tuple[Tensor, Ten
     return everything[~held_out], everything[held_out]
 
 
-def random_crops(tiles: Tensor, count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Random crops with random flips and quarter turns: float (count, 3, size, size) in [0, 1] on the tiles' device.
+def draw_places(count: int, tiles: int, size: int, generator: torch.Generator) -> Tensor:
+    """Where to cut crops: (count, 6) integers: tile, y, x, and three flips (rows, columns, both swapped).
 
     Randomness comes from a CPU generator, so that a run repeats on any device.
     """
+    highs = (tiles, TILE - size + 1, TILE - size + 1, 2, 2, 2)
+    return torch.stack([torch.randint(high, (count,), generator=generator) for high in highs], dim=1)
 
-    def draw(high: int) -> list[int]:
-        return torch.randint(high, (count,), generator=generator).tolist()
 
-    crops = []
-    places = zip(draw(len(tiles)), draw(TILE - size + 1), draw(TILE - size + 1), draw(4), draw(2), strict=True)
-    for tile, y, x, turns, flip in places:
-        crop = tiles[tile, :, y : y + size, x : x + size].rot90(turns, (1, 2))
-        crops.append(crop.flip(2) if flip else crop)
-    return torch.stack(crops).float().div_(255).contiguous(memory_format=torch.channels_last)
+def cut_crops(tiles: Tensor, places: Tensor, size: int) -> Tensor:
+    """Crops of `draw_places`: float (count, 3, size, size) in [0, 1] on the tiles' device, in channels-last order.
+
+    One gather for all of them: three flips make the eight ways to lay a square.
+    """
+    tile, y, x, *flips = places.to(tiles.device, non_blocking=True)[:, :, None, None].unbind(1)
+    line = torch.arange(size, device=tiles.device)
+    rows, columns = line[None, :, None], line[None, None, :]
+    swapped = flips[2].bool()
+    rows, columns = torch.where(swapped, columns, rows), torch.where(swapped, rows, columns)
+    rows = y + torch.where(flips[0].bool(), size - 1 - rows, rows)
+    columns = x + torch.where(flips[1].bool(), size - 1 - columns, columns)
+    crops = tiles.permute(0, 2, 3, 1)[tile, rows, columns]  # (count, size, size, 3), which is channels-last already
+    return crops.float().div_(255).permute(0, 3, 1, 2)

@@ -9,7 +9,8 @@ from typing import Any
 import tomli_w
 
 from ..runtime.weights import Weights
-from .loop import STATE, codec_training, load_state
+from .loop import codec_training
+from .state import STATE, load_state
 
 
 def export_run(folder: Path, out: Path) -> Path:

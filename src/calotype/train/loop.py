@@ -1,8 +1,13 @@
 """Train one model for a given time: the same loop for every codec.
 
-A codec's `training.py` gives `build(recipe_name) -> module`, `loss(module, crops, generator) -> (loss, figures)`,
-`freeze(module) -> bytes` of a weights file and `thaw(weights) -> module`. A run's folder holds `state.pt`, everything
-that is needed to go on, and `log.jsonl`.
+A codec's `training.py` gives `build(recipe_name) -> module`, `freeze(module) -> bytes` of a weights file,
+`thaw(weights) -> module`, and
+
+    loss(module, crops, numbers) -> (loss, figures)
+
+for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures are
+scalars to log, and nothing waits for the device. `halve_precision(module)`, if it is there, turns the parts to bfloat16
+that stand it. A run's folder holds `state.pt`, everything that is needed to go on, and `log.jsonl`.
 """
 
 from __future__ import annotations
@@ -10,8 +15,6 @@ from __future__ import annotations
 import copy
 import importlib
 import json
-import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -23,15 +26,15 @@ from torch import Tensor, nn
 
 from ..errors import CalotypeError
 from ..runtime.weights import Weights
-from .data import load_tiles, random_crops
+from .data import cut_crops, draw_places, load_tiles
+from .group import Group
 from .schedule import Schedule
+from .state import STATE, has_state, load_state, save_state, split_state
+from .step import Step
+from .throughput import count_operations, matrix_product_speed
 
-EMA_DECAY = 0.999
-CLIP_NORM = 1.0
-BETAS = (0.9, 0.98)  # of AdamW; runs are short, so second moments forget sooner than usual
 VALIDATION_TILES = 16  # at most; parts of held-out tiles, measured at every save
 VALIDATION_CROP = 256
-STATE = "state.pt"
 LOG = "log.jsonl"
 
 
@@ -44,16 +47,22 @@ class Run:
     data: list[Path]
     """Folders or tar archives of pictures."""
     out: Path
-    """Folder of the run; an unfinished run there is resumed."""
+    """Folder of the run; an unfinished run there is resumed, from pieces too."""
     schedule: Schedule
     device: str = "cpu"
     seed: int = 0
     init: Path | None = None
     """Weights file to start from instead of fresh parameters."""
+    pieces: Path | None = None
+    """Folder that gets a copy of every saved state in pieces of 15 MiB."""
+    half: bool | None = None
+    """Compute in bfloat16 what stands it. None: on a GPU."""
+    compile: bool = False
+    """Let torch.compile fuse the loss; takes a minute or more before the first step."""
     save_every: float = 300.0
     """Seconds between saved states."""
     log_every: int = 50
-    """Steps between lines of the log."""
+    """Steps between lines of the log, and between waits for the device."""
 
 
 @dataclass
@@ -79,87 +88,48 @@ def codec_training(model: str) -> tuple[Any, str]:
         raise CalotypeError(f"{model}: no codec {codec!r} that can be trained") from None
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write aside, then rename: a kill leaves the state before."""
-    aside = path.with_suffix(".tmp")
-    torch.save(state, aside)
-    os.replace(aside, path)
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """What `save_state` wrote. Raises `CalotypeError`."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
-    except (OSError, RuntimeError, EOFError) as error:
-        raise CalotypeError(f"{path} is not a saved training state: {error}") from None
-
-
 def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) -> Progress:
     """Train until the schedule's time is used up; `report` is called at every line of the log.
+
+    Under `torchrun` each process takes a batch of its own, and gradients are averaged. The last line of the log says
+    how well the machine was used (`throughput`).
 
     Raises `CalotypeError` if the run's folder holds another model's state, or the data is missing.
     """
     training, recipe = codec_training(run.model)
-    torch.manual_seed(run.seed)
-    job = _Job.begin(run, training, recipe)
-    tiles, held_out = load_tiles(run.data)
-    tiles = tiles.to(run.device)
-    held_out = held_out[:VALIDATION_TILES, :, :VALIDATION_CROP, :VALIDATION_CROP].to(run.device).float() / 255
-    sums: dict[str, float] = {}
-    progress = job.progress
-    saved = mark = time.monotonic()
-    with open(run.out / LOG, "a", buffering=1) as log:
-
-        def write(figures: dict[str, float]) -> None:
-            line = {"step": progress.step, "elapsed": round(progress.elapsed, 1), "skipped": progress.skipped}
-            log.write(json.dumps(line | {key: round(value, 5) for key, value in figures.items()}) + "\n")
-
-        while progress.elapsed < run.schedule.total:
-            batch, crop = run.schedule.crops(progress.elapsed)
-            for key, value in job.step(random_crops(tiles, batch, crop, job.generator)).items():
-                sums[key] = sums.get(key, 0.0) + value / run.log_every
-            now = time.monotonic()
-            progress.elapsed, progress.step, mark = progress.elapsed + now - mark, progress.step + 1, now
-            if progress.step % run.log_every == 0:
-                progress.figures, sums = sums, {}
-                write(progress.figures)
-                report(progress)
-            finished = progress.elapsed >= run.schedule.total
-            if finished or now - saved > run.save_every:
-                job.save(tiles=len(tiles))
-                write(job.validate(held_out))
-                saved = mark = time.monotonic()
-    return progress
+    group = Group(run.device)
+    try:
+        # TensorFloat-32 has too few digits for exact networks: training would see other integers than the export.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            return _Job(run, training, recipe, group).work(report)
+    finally:
+        group.close()
 
 
-@dataclass
 class _Job:
     """A model in training: all that a saved state brings back."""
 
-    run: Run
-    training: Any
-    model: nn.Module
-    average: nn.Module
-    """Exponential average of the parameters: what is exported."""
-    optimiser: torch.optim.Optimizer
-    generator: torch.Generator
-    """Of crops and rates; on the processor, so that a run repeats on any device."""
-    progress: Progress = field(default_factory=Progress)
-
-    @classmethod
-    def begin(cls, run: Run, training: Any, recipe: str) -> _Job:
+    def __init__(self, run: Run, training: Any, recipe: str, group: Group):
         """Fresh, warm-started, or resumed where the run's folder holds a state."""
+        self.run, self.training, self.group = run, training, group
+        torch.manual_seed(run.seed)
         model: nn.Module = training.build(recipe)
         if run.init is not None:
             model.load_state_dict(training.thaw(Weights.open(run.init)).state_dict())
-        model = model.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = copy.deepcopy(model).requires_grad_(False)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=run.schedule.rate, betas=BETAS, weight_decay=0.0)
-        job = cls(run, training, model, average, optimiser, torch.Generator().manual_seed(run.seed))
+        self.model = model.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        """Exponential average of the parameters: what is exported."""
+        half = group.device.type == "cuda" if run.half is None else run.half
+        if half and hasattr(training, "halve_precision"):
+            training.halve_precision(self.model)
+        loss = torch.compile(training.loss) if run.compile else training.loss
+        self.step = Step(loss, self.model, self.average, group)
+        self.generator = torch.Generator().manual_seed(run.seed)
+        """Of crops and rates; on the processor, so that a run repeats on any device."""
+        self.progress = Progress()
         run.out.mkdir(parents=True, exist_ok=True)
-        if (run.out / STATE).exists():
-            job._resume(load_state(run.out / STATE))
-        return job
+        if has_state(run.out):
+            self._resume(load_state(run.out / STATE))
 
     def _resume(self, state: dict[str, Any]) -> None:
         if state["model"] != self.run.model:
@@ -167,50 +137,131 @@ class _Job:
             raise CalotypeError(message)
         self.model.load_state_dict(state["parameters"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.step.restore(state["optimiser"], state["skipped"])
         self.generator.set_state(state["generator"])
         self.progress = Progress(state["step"], state["elapsed"], state["skipped"])
 
+    def work(self, report: Callable[[Progress], None]) -> Progress:
+        """Take steps, log, validate and save until the time is up."""
+        run, group, progress = self.run, self.group, self.progress
+        tiles, held_out = load_tiles(run.data)
+        tiles = tiles.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).to(group.device)  # as crops are gathered
+        held_out = held_out[:VALIDATION_TILES, :, :VALIDATION_CROP, :VALIDATION_CROP].to(group.device).float() / 255
+        operations, first, clock = 0, progress.step, _Clock(progress.elapsed)
+        with open(run.out / LOG, "a", buffering=1) as log:
+
+            def write(figures: dict[str, float]) -> None:
+                line = {"step": progress.step, "elapsed": round(progress.elapsed, 1), "skipped": progress.skipped}
+                if group.leads:
+                    log.write(json.dumps(line | {key: round(value, 5) for key, value in figures.items()}) + "\n")
+
+            while progress.elapsed < run.schedule.total:
+                crops, numbers = self._draw(tiles)
+                if progress.step == first:
+                    operations = self._operations(crops, numbers)
+                    clock.begin()
+                rate = run.schedule.learning_rate(progress.elapsed, progress.step + 1)
+                self.step(crops, numbers, rate, progress.step)
+                progress.step += 1
+                waits = progress.step % run.log_every == 0
+                if waits:
+                    progress.figures, progress.skipped = self.step.read()
+                progress.elapsed = group.agree(clock.tick())
+                if waits:
+                    write(progress.figures)
+                    report(progress)
+                finished = progress.elapsed >= run.schedule.total
+                if finished or clock.since_pause > run.save_every:
+                    progress.skipped = self.step.read()[1]
+                    clock.tick()
+                    if group.leads:
+                        self.save(tiles=len(tiles))
+                        write(self.validate(held_out))
+                    clock.resume()
+            if group.leads:
+                write(self._throughput(operations, progress.step - first, clock))
+        return progress
+
+    def _draw(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Crops and numbers of this process, drawn for all."""
+        batch, crop = self.run.schedule.crops(self.progress.elapsed)
+        count = batch * self.group.size
+        places = draw_places(count, len(tiles), crop, self.generator)
+        numbers = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
+        share = self.group.share(numbers).to(self.group.device, non_blocking=True)
+        return cut_crops(tiles, self.group.share(places), crop), share
+
     def save(self, tiles: int) -> None:
-        device = torch.device(self.run.device)
+        device = self.group.device
         state = {
             "model": self.run.model,
             "parameters": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            **self.step.state(),
             "generator": self.generator.get_state(),
             "schedule": asdict(self.run.schedule),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "tiles": tiles,
             "step": self.progress.step,
             "elapsed": self.progress.elapsed,
-            "skipped": self.progress.skipped,
         }
         save_state(self.run.out / STATE, state)
-
-    def step(self, crops: Tensor) -> dict[str, float]:
-        """One step of the optimiser, left out where the loss or its gradient is not finite; what to log."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.run.schedule.learning_rate(self.progress.elapsed, self.progress.step + 1)
-        loss, figures = self.training.loss(self.model, crops, self.generator)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
-        if math.isfinite(float(loss.detach())) and math.isfinite(float(norm)):
-            self.optimiser.step()
-            self._follow()
-        else:
-            self.progress.skipped += 1
-        return {"loss": float(loss.detach()), **figures, "norm": float(norm)}
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the average; early on it averages over fewer steps."""
-        decay = min(EMA_DECAY, (1 + self.progress.step) / (10 + self.progress.step))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        if self.run.pieces is not None:
+            split_state(self.run.out / STATE, self.run.pieces)
 
     @torch.no_grad()
     def validate(self, crops: Tensor) -> dict[str, float]:
         """Loss and figures of the averaged parameters, always at the same rates."""
-        loss, figures = self.training.loss(self.average, crops, torch.Generator().manual_seed(0))
-        return {f"validation_{key}": value for key, value in {"loss": float(loss), **figures}.items()}
+        numbers = (torch.arange(len(crops), device=crops.device) + 0.5) / len(crops)
+        loss, figures = self.training.loss(self.average, crops, numbers)
+        return {f"validation_{key}": float(value) for key, value in {"loss": loss, **figures}.items()}
+
+    def _operations(self, crops: Tensor, numbers: Tensor) -> int:
+        """Of a step."""
+        found = count_operations(lambda: self.training.loss(self.model, crops, numbers)[0].backward())
+        self.model.zero_grad()
+        return found
+
+    def _throughput(self, operations: int, steps: int, clock: _Clock) -> dict[str, float]:
+        achieved = operations * steps / clock.active
+        return {
+            "tera_operations_per_second": achieved / 1e12,
+            "of_matrix_product": achieved / matrix_product_speed(self.group.device),
+            "of_time_in_steps": clock.share,
+        }
+
+
+class _Clock:
+    """Seconds of training: those in steps, not those of saving and validating."""
+
+    def __init__(self, before: float):
+        self._elapsed, self._active = before, 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        self._began = self._mark = self._resumed = time.monotonic()
+
+    def tick(self) -> float:
+        """Count what went by; all seconds so far, with those of the runs that this one resumed."""
+        now = time.monotonic()
+        self._active += now - self._mark
+        self._elapsed += now - self._mark
+        self._mark = now
+        return self._elapsed
+
+    def resume(self) -> None:
+        """What went by since the last tick was a pause."""
+        self._mark = self._resumed = time.monotonic()
+
+    @property
+    def since_pause(self) -> float:
+        return self._mark - self._resumed
+
+    @property
+    def active(self) -> float:
+        return self._active
+
+    @property
+    def share(self) -> float:
+        """Of the wall's time that was counted."""
+        return self._active / (self._mark - self._began)

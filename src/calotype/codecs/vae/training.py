@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...nets.density import gaussian_bits
+from ...nets.residual import Block
 from ...nets.straight_through import ste_round
 from .cells import put_step, step_of
 from .freeze import freeze, thaw
@@ -15,7 +16,7 @@ from .networks import VAE
 from .recipe import Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
-__all__ = ["build", "freeze", "loss", "thaw"]
+__all__ = ["build", "freeze", "halve_precision", "loss", "thaw"]
 
 
 def build(recipe_name: str) -> VAE:
@@ -69,22 +70,28 @@ def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tenso
     return decoded / LATENT_UNIT, bits
 
 
-def loss(model: VAE, x: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+def loss(model: VAE, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of a batch (b, 3, h, w) in [0, 1], and what to log.
 
-    Each picture has its own rate, one from each equal part of the range. Losses grow about with the square root of
+    `numbers` (b,) in [0, 1) are the pictures' rates, spread over the range. Losses grow about with the square root of
     lambda, so they are divided by it: a percent saved counts the same at every rate.
     """
-    strata = torch.arange(len(x)) + torch.rand(len(x), generator=generator)
-    t = (strata / len(x)).to(x.device)
-    decoded, bits = forward(model, x, t)
+    decoded, bits = forward(model, x, numbers)
     bpp = bits / (x.shape[2] * x.shape[3])
     mse = (decoded - x).square().mean((1, 2, 3))
-    lmbda = model.lmbda(t)
+    lmbda = model.lmbda(numbers)
     total = ((bpp + lmbda * 255**2 * mse) * lmbda.rsqrt()).mean() * LOSS_SCALE
-    with torch.no_grad():
-        psnr = -10 * torch.log10(mse.clamp_min(1e-10)).mean()
-    return total, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
+    return total, {"bpp": bpp.detach().mean(), "psnr": -10 * mse.detach().clamp_min(1e-10).log10().mean()}
+
+
+def halve_precision(model: VAE) -> None:
+    """Compute residual blocks, which are nearly all of the transforms, in bfloat16.
+
+    What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
+    """
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.branch_type = torch.bfloat16
 
 
 LOSS_SCALE = 0.1  # brings the loss near 1
