@@ -100,7 +100,7 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
     group = Group(run.device)
     try:
         # TensorFloat-32 has too few digits for exact networks: training would see other integers than the export.
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
             return _Job(run, training, recipe, group).work(report)
     finally:
         group.close()
@@ -152,8 +152,7 @@ class _Job:
 
             def write(figures: dict[str, float]) -> None:
                 line = {"step": progress.step, "elapsed": round(progress.elapsed, 1), "skipped": progress.skipped}
-                if group.leads:
-                    log.write(json.dumps(line | {key: round(value, 5) for key, value in figures.items()}) + "\n")
+                log.write(json.dumps(line | {key: round(value, 5) for key, value in figures.items()}) + "\n")
 
             while progress.elapsed < run.schedule.total:
                 crops, numbers = self._draw(tiles)
@@ -167,7 +166,7 @@ class _Job:
                 if waits:
                     progress.figures, progress.skipped = self.step.read()
                 progress.elapsed = group.agree(clock.tick())
-                if waits:
+                if waits and group.leads:
                     write(progress.figures)
                     report(progress)
                 finished = progress.elapsed >= run.schedule.total
