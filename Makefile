@@ -11,7 +11,8 @@ WORKERS ?= 2
 QUALITY ?= 30
 FUZZ_SECONDS ?= 60
 SETS ?= kodak mcmaster urban
-METRICS ?= psnr,psnr_y,ms_ssim,largest_error,lpips_squeeze
+METRICS ?= psnr,psnr_y,ms_ssim,largest_error
+SPEED ?= vae.swift,jpeg-420,webp,avif-444-s6,jxl-e7,png,jxl-lossless-e3,jxl-lossless-e5,jxl-lossless-e7,jpegls-green
 
 # Folder with the images for measuring; optional, what needs it says so.
 CALOTYPE_DATA ?= $(abspath $(wildcard ../shared/data))
@@ -40,7 +41,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 results: $(VENV)/.dev
-	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs all --rivals all --metrics $(METRICS) --out docs/results
+	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs all --rivals all --metrics $(METRICS) --out docs/results --speed $(SPEED)
 	$(BIN)/python -m calotype.evaluate docs/results --install . --readme README.md --cards
 
 bench: $(VENV)/.dev

@@ -328,6 +328,9 @@ def test_bench_and_report_from_the_command_line(small_set: Path, tmp_path: Path)
     assert MODEL in page
     assert (out / "small.png").stat().st_size > 5000
     assert (out / "small.svg").stat().st_size > 5000
+    elsewhere = _run("report", out, "-o", tmp_path / "new" / "page.html", "--pictures", 0)
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    assert (tmp_path / "new" / "small.png").is_file()
 
 
 def test_a_failure_is_said_and_the_status_is_1(

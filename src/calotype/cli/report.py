@@ -40,6 +40,7 @@ def report(
         raise typer.BadParameter("--at takes rates above 0")
     bench = load_bench(folder, published)
     target = out or folder / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
     text = page(bench, at=rates, pictures=pictures, report=say)
     write_bytes(target, text.encode())
     for name, measured in bench.sets.items():

@@ -206,6 +206,7 @@ def _speed_row(speed: Speed, references: Iterable[str]) -> str:
 
 def _lossless(bench: Bench) -> str:
     parts = []
+    clocks = {speed.codec: [f"{speed.encode:.2f}", f"{speed.decode:.2f}"] for speed in speeds(bench.timings)[::-1]}
     for pictures in bench.sets.values():
         found = sorted(pictures.of_kind("lossless"), key=lambda series: series.points[0].bpsp)
         reference = pictures.series.get(LOSSLESS_REFERENCE)
@@ -218,14 +219,14 @@ def _lossless(bench: Bench) -> str:
             rows.append(
                 _row(
                     series.title,
-                    [f"{bpsp:.3f}", against, *(f"{speed:.2f}" for speed in series.megapixels_per_second())],
+                    [f"{bpsp:.3f}", against, *clocks.get(series.codec, ("", ""))],
                     own=series.own,
                 )
             )
         if rows:
             head = (pictures.name, "bits per sub-pixel", "to JPEG XL, effort 7", "encode, MP/s", "decode, MP/s")
             parts.append(_table(head, rows))
-    note = "<p class='note'>Whole files. Clocks are those of one thread while others ran beside it.</p>"
+    note = "<p class='note'>Whole files. Speeds on one core, of codecs that were timed.</p>"
     return _section("lossless", "Lossless", "".join(parts) + note) if parts else ""
 
 
@@ -334,7 +335,7 @@ def _origin(bench: Bench) -> str:
     ]
     processors = _listed(dict.fromkeys(row.processor for row in bench.rows))
     jobs = _listed(dict.fromkeys(f"{row.jobs}" for row in bench.rows))
-    note = f"<p>Ran on {_text(processors)}, {_text(jobs)} codings at a time, one thread each.</p>"
+    note = f"<p>Ran on {_text(processors)}; codings at a time, one thread each: {_text(jobs)}.</p>"
     table = _table(("codec", "name", "version", ""), rows)
     sources = {p.source for each in bench.sets.values() for p in each.published.values()}
     published = f"<p class='note'>Published curves: {_text('; '.join(sorted(sources)))}.</p>" if sources else ""

@@ -82,7 +82,10 @@ def _set_parts(pictures: PictureSet) -> list[str]:
     parts = [f"## {_title(pictures)}", f"![Rate and distortion on {pictures.name}]({pictures.name}.png)"]
     parts += [_bd_table(pictures)]
     for series in own:
-        parts += [f"`{series.codec}`, means over the pictures; seconds per picture on one core:", _rate_table(series)]
+        parts += [
+            f"`{series.codec}`, means over the pictures; seconds per picture on one core of a busy machine, see Speed:",
+            _rate_table(series),
+        ]
         parts += [_counter_note(series)]
     return parts
 
@@ -156,15 +159,16 @@ def _lossless_parts(bench: Bench) -> list[str]:
     found = {name: series for name, series in found.items() if series}
     if not found:
         return []
+    clocks = {speed.codec: (f"{speed.encode:.2f}", f"{speed.decode:.2f}") for speed in speeds(bench.timings)[::-1]}
     codecs = {codec: series for of_set in found.values() for codec, series in of_set.items()}
     rows = []
     for codec, series in codecs.items():
         cells = [series.title]
         for of_set in found.values():
             cells.append(_bpsp(of_set.get(codec), of_set.get(LOSSLESS_REFERENCE)))
-        rows.append([*cells, *(f"{speed:.2f}" for speed in series.megapixels_per_second())])
+        rows.append([*cells, *clocks.get(codec, ("", ""))])
     head = ("codec", *(f"{name}, bpsp" for name in found), "encode, MP/s", "decode, MP/s")
-    note = "Bits per sub-pixel of whole files, and the difference to JPEG XL at effort 7; clocks on one core."
+    note = "Bits per sub-pixel of whole files, and the difference to JPEG XL at effort 7; speeds of one core, if timed."
     return ["## Lossless", note, _table(head, rows)]
 
 

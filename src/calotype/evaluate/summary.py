@@ -68,14 +68,6 @@ class Series:
         found = [(point.bpp, point.metrics[metric]) for point in self.points if metric in point.metrics]
         return [(bpp, value) for bpp, value in found if math.isfinite(value)]
 
-    def megapixels_per_second(self) -> tuple[float, float]:
-        """Encoding and decoding, by the clocks in the rows: rougher than `speeds`."""
-        pixels = sum(row.pixels for row in self.rows) / 1e6
-        return (
-            pixels / sum(row.encode_seconds or 0 for row in self.rows),
-            pixels / sum(row.decode_seconds or 0 for row in self.rows),
-        )
-
     def nearest(self, bpp: float, picture: str | None = None) -> Point | Row:
         """The operating point, or the row of one picture, whose rate is nearest to `bpp` as a ratio."""
         found: Iterable[Point | Row] = self.points

@@ -177,7 +177,7 @@ class _Job:
                         self.save(tiles=len(tiles))
                         write(self.validate(held_out))
                     clock.resume()
-            if group.leads:
+            if group.leads and progress.step > first:
                 write(self._throughput(operations, progress.step - first, clock))
         return progress
 
