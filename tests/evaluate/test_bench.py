@@ -154,6 +154,18 @@ def test_what_changed_is_measured_again(bench_folder: Path, small_set: Path, tmp
     assert all(row.error is None for row in found)
 
 
+def test_rows_of_other_weights_do_not_stay(bench_folder: Path, small_set: Path, tmp_path: Path) -> None:
+    """Else a curve would be made of two models."""
+    out = _copy(bench_folder, tmp_path)
+    rows = read_table(out / ROWS, Row)
+    write_table(out / ROWS, [dataclasses.replace(row, digest="00000000") if row.own else row for row in rows], Row)
+    bench(find_pictures([small_set]), [Own(MODEL, (30.0, 60.0))], out, metrics=PSNR)
+    after = read_table(out / ROWS, Row)
+    assert {row.quality for row in after if row.own} == {30.0, 60.0}
+    others = [[repr(row) for row in some if not row.own] for some in (rows, after)]  # repr: NaN is not equal to itself
+    assert others[0] == others[1]
+
+
 def test_a_bench_that_is_stopped_goes_on(small_set: Path, tmp_path: Path) -> None:
     """Ctrl-C in the middle: the rows so far are on disk, and the next run does the others."""
     out = tmp_path / "out"

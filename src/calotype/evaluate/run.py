@@ -6,7 +6,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -56,6 +56,9 @@ class Progress(NamedTuple):
     total: int
     row: Row | None
     """The latest; None at the start."""
+
+
+_Identity = tuple[str, str | None]  # version of the library, digest of the weights
 
 
 class _Job(NamedTuple):
@@ -110,7 +113,7 @@ def bench(
 
     A coding runs on one thread, `jobs` of them at a time, each in a process of its own; what fails becomes a row with
     its `error`. Rows that `out` already holds are not measured again if picture, version, weights and metrics are
-    the same; failed ones are tried again.
+    the same; failed ones are tried again, and those of the same subjects with other versions or weights are dropped.
 
     Parameters
     ----------
@@ -131,7 +134,7 @@ def bench(
     wanted = [_Job(subject, picture, q) for subject in subjects for picture in pictures for q in subject.qualities]
     keys = [_key(job) for job in wanted]
     kept = out if keep_files else None
-    with _Table(out / ROWS, keys) as table:
+    with _Table(out / ROWS, keys, {subject.name: _identity(subject) for subject in subjects}) as table:
         todo = [job for job, key in zip(wanted, keys, strict=True) if not _is_done(table.get(key), job, metrics, kept)]
         count = _Count(len(wanted) - len(todo), len(wanted), report)
         queue = _Shared(todo)
@@ -197,11 +200,15 @@ class _Shared(Iterator[_Job]):
 
 
 class _Table:
-    """Rows by key, saved now and then and at the end, however it comes."""
+    """Rows by key, saved now and then and at the end, however it comes.
 
-    def __init__(self, path: Path, order: Sequence[_Key]):
+    Those of subjects that are now another version, or have other weights, do not go with new ones and are left out.
+    """
+
+    def __init__(self, path: Path, order: Sequence[_Key], identities: Mapping[str, _Identity]):
         self.path, self._order, self._lock = path, order, threading.Lock()
         rows = read_table(path, Row) if path.is_file() else []
+        rows = [row for row in rows if identities.get(row.codec) in (None, (row.version, row.digest))]
         self._rows = {self._key(row): row for row in rows}
         self._saved = time.monotonic()
 
@@ -243,6 +250,10 @@ class _Count:
             self._report(Progress(self._done, self._total, row))
 
 
+def _identity(subject: Rival) -> _Identity:
+    return subject.version(), digest(subject)
+
+
 def _key(job: _Job) -> _Key:
     return _Key(job.subject.name, job.picture.set, job.picture.name, job.quality)
 
@@ -252,7 +263,6 @@ def _is_done(row: Row | None, job: _Job, metrics: Sequence[Metric], kept: Path |
     return (
         row is not None
         and row.error is None
-        and (row.version, row.digest) == (job.subject.version(), digest(job.subject))
         and row.picture_hash == job.picture.hash
         and {metric.name for metric in metrics} <= row.metrics.keys()
         and (kept is None or file_of(kept, row).is_file())
