@@ -219,6 +219,10 @@ def test_a_picture_that_cannot_be_read_is_a_row(small_set: Path, tmp_path: Path)
     rows = bench(find_pictures([broken]), find_rivals(("webp",)), tmp_path / "out", metrics=PSNR)
     assert all("broken.png" in row.error and row.width is None for row in rows)
     assert load_bench(tmp_path / "out").sets["set"].series["webp"].points == []
+    (broken.parent / "a.png").write_bytes((small_set / "a.png").read_bytes())
+    bench(find_pictures([broken.parent]), find_rivals(("webp",)), tmp_path / "out", metrics=PSNR)
+    series = load_bench(tmp_path / "out").sets["set"].series["webp"]
+    assert len(series.points) == len(find_rivals(("webp",))[0].qualities)  # those of the other picture
 
 
 def test_a_codec_that_cannot_be_loaded_says_why() -> None:
@@ -286,6 +290,20 @@ def test_more_cores_than_there_are_are_left_out(small_set: Path) -> None:
     contender = Contender(Own(MODEL), 40.0)
     timings = time_codecs([contender], find_pictures([small_set / "a.png"]), cores=(1, have, have + 1), rounds=1)
     assert [t.cores for t in timings] == [1, have]
+
+
+def test_a_codec_that_fails_takes_no_more_turns(small_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_TESTING_FAULT", "die")
+    said, turns = list[str](), list[int]()
+    contenders = [Contender(FAULTY, 55.0), Contender(FAULTY, 40.0)]
+    timings = time_codecs(
+        contenders, find_pictures([small_set]), cores=(1,), rounds=2, complain=said.append,
+        report=lambda done, total, codec: turns.append(done),
+    )  # fmt: skip
+    assert {timing.quality for timing in timings} == {40.0}
+    assert len(timings) == 4
+    assert len(said) == 1
+    assert said[0].startswith(f"timed no further: {MODEL} on a: ")
 
 
 def test_what_is_timed_is_chosen_by_rate(rows: list[Row], small_set: Path) -> None:

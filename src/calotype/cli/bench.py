@@ -110,11 +110,13 @@ def _time(
     from ..evaluate.speed import choose, is_timed, spread, time_codecs
 
     path = out / TIMINGS
-    contenders, few = choose(subjects, rows, names), spread(pictures)
+    readable = {(row.set, row.picture) for row in rows if row.width is not None}
+    contenders = choose(subjects, rows, names)
+    few = spread([picture for picture in pictures if (picture.set, picture.name) in readable])
     if path.is_file() and is_timed(read_table(path, Timing), contenders, few):
         return
     with bench_bar("timing") as advance:
-        timings = time_codecs(contenders, few, report=advance)
+        timings = time_codecs(contenders, few, report=advance, complain=say)
     write_table(path, timings, Timing)
 
 

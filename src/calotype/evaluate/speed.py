@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import Unsupported
+from ..errors import CalotypeError, Unsupported
 from .footprint import processor
 from .rivals import Rival
 from .rows import Row, Timing
@@ -32,6 +32,12 @@ REFERENCES = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # timed beside our mo
 class Contender(NamedTuple):
     subject: Rival
     quality: float
+
+
+class _Lane(NamedTuple):
+    contender: Contender
+    cores: int
+    worker: Worker
 
 
 def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] | None = None) -> list[Contender]:
@@ -82,6 +88,7 @@ def time_codecs(
     cores: Sequence[int] = CORES,
     rounds: int = ROUNDS,
     report: Callable[[int, int, str], None] = lambda done, total, codec: None,
+    complain: Callable[[str], None] = lambda line: None,
 ) -> list[Timing]:
     """Code and decode every picture in turn with every contender, `rounds` times.
 
@@ -91,27 +98,32 @@ def time_codecs(
         Numbers of cores to run on; those that the machine does not have are left out.
     report
         Gets the number of turns done, of all, and the codec whose turn it was.
-
-    Raises
-    ------
-    CodingFailed
-        A codec raised or died.
+    complain
+        Gets a line about a codec that raised or died; it takes no more turns.
     """
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     counts = [count for count in cores if count <= len(usable)]
     timings: list[Timing] = []
-    total = rounds * len(pictures) * len(counts) * len(contenders)
+    done, total = 0, rounds * len(pictures) * len(counts) * len(contenders)
     with ExitStack() as stack:
-        lanes = [
-            (contender, count, stack.enter_context(closing(_start(contender, usable[-count:]))))
-            for count in counts
-            for contender in contenders
-        ]
+        lanes: list[_Lane] = []
+        for count in counts:
+            for contender in contenders:
+                try:
+                    worker = _start(contender, usable[-count:])
+                    lanes.append(_Lane(contender, count, stack.enter_context(closing(worker))))
+                except CalotypeError as error:
+                    complain(f"not timed: {contender.subject.name}: {error}")
         for turn in range(rounds):
             for picture in pictures:
-                for contender, count, worker in lanes:
-                    timings.append(_time(contender, count, worker, picture, turn))
-                    report(len(timings), total, contender.subject.name)
+                for lane in lanes.copy():
+                    try:
+                        timings.append(_time(lane, picture, turn))
+                    except CalotypeError as error:
+                        lanes.remove(lane)
+                        complain(f"timed no further: {lane.contender.subject.name} on {picture.name}: {error}")
+                    done += 1
+                    report(done, total, lane.contender.subject.name)
     return timings
 
 
@@ -119,20 +131,20 @@ def _start(contender: Contender, cores: Sequence[int]) -> Worker:
     return Worker(source(contender.subject), len(cores), cores)
 
 
-def _time(contender: Contender, cores: int, worker: Worker, picture: Picture, turn: int) -> Timing:
-    subject = contender.subject
-    coded = worker.code(picture.pixels, contender.quality)
+def _time(lane: _Lane, picture: Picture, turn: int) -> Timing:
+    subject, quality = lane.contender
+    coded = lane.worker.code(picture.pixels, quality)
     return Timing(
         set=picture.set,
         picture=picture.name,
         **describe(subject),
-        quality=contender.quality,
+        quality=quality,
         processor=processor(),
-        cores=cores,
+        cores=lane.cores,
         round=turn,
         megapixels=picture.pixels[..., 0].size / 1e6,
         bytes=len(coded.data),
-        start_seconds=worker.start_seconds,
+        start_seconds=lane.worker.start_seconds,
         encode_seconds=coded.encode_seconds,
         decode_seconds=coded.decode_seconds,
         encode_peak_bytes=coded.encode_peak_bytes,

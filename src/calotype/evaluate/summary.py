@@ -55,8 +55,11 @@ class Series:
 
     @cached_property
     def points(self) -> list[Point]:
-        """By rising rate. Qualities at which a picture failed are left out: their mean would be of other pictures."""
-        broken = {row.quality for row in self.failures}
+        """By rising rate. Qualities at which a picture failed are left out: their mean would be of other pictures.
+
+        Pictures that could not be read fail for all codecs alike, so they change nothing.
+        """
+        broken = {row.quality for row in self.failures if row.width is not None}
         by_quality: dict[float, list[Row]] = {}
         for row in self.rows:
             by_quality.setdefault(row.quality, []).append(row)
