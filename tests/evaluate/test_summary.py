@@ -59,6 +59,14 @@ def test_qualities_with_a_failure_have_no_point() -> None:
     assert len(found.failures) == 1
 
 
+def test_a_codec_that_is_not_done_has_no_points_of_fewer_pictures() -> None:
+    """A bench that was cut: the other codec has done both pictures, this one the first and half of the second."""
+    both = [*along("x"), *(row("x", "b", k, bpp, psnr) for k, (bpp, psnr) in enumerate(CURVE))]
+    found = sets([*both, *along("y"), row("y", "b", 1, 0.5, 34.0)])
+    assert [point.quality for point in found.series["x"].points] == [0, 1, 2, 3]
+    assert [point.quality for point in found.series["y"].points] == [1]
+
+
 def test_metrics_that_one_picture_lacks_have_no_mean() -> None:
     rows = [row("x", "a", 5, 1.0, 30.0), row("x", "b", 5, 1.0, 30.0)]
     rows[0].metrics["ms_ssim"] = 0.9

@@ -21,7 +21,7 @@ LOSSLESS_REFERENCE = "jxl-lossless-e7"
 JPEG = "jpeg"  # the better of both subsamplings at each PSNR
 BOTH_JPEGS = ("jpeg-420", "jpeg-444")
 ORIGINAL = "original.png"  # beside the coded files of a picture
-ANCHORS = (VTM, HYPERPRIOR, JPEG, *BOTH_JPEGS, "webp", "avif-444-s6", "jxl-e7")  # in this order
+ANCHORS = (VTM, HYPERPRIOR, JPEG, *BOTH_JPEGS, "webp", "avif-444-s6", "heic-444", "jxl-e7", "jpeg2000")  # in this order
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,20 @@ class Series:
     rows: tuple[Row, ...] = field(repr=False)
     """Those that worked."""
     failures: tuple[Row, ...] = field(default=(), repr=False)
+    pictures: frozenset[str] = frozenset()
+    """All that its points must be means of."""
 
     @cached_property
     def points(self) -> list[Point]:
-        """By rising rate. Qualities at which a picture failed are left out: their mean would be of other pictures.
+        """By rising rate. Qualities at which a picture failed or is not done are left out: no mean of other pictures.
 
         Pictures that could not be read fail for all codecs alike, so they change nothing.
         """
-        broken = {row.quality for row in self.failures if row.width is not None}
         by_quality: dict[float, list[Row]] = {}
         for row in self.rows:
             by_quality.setdefault(row.quality, []).append(row)
-        points = [_mean(quality, rows) for quality, rows in by_quality.items() if quality not in broken]
+        whole = {quality: rows for quality, rows in by_quality.items() if {r.picture for r in rows} >= self.pictures}
+        points = [_mean(quality, rows) for quality, rows in whole.items()]
         return sorted(points, key=lambda point: point.bpp)
 
     def curve(self, metric: str = "psnr") -> Curve:
@@ -158,7 +160,7 @@ class Speed:
     encode_peak_bytes: int
     decode_peak_bytes: int
     encode_ratio: Mapping[str, float]
-    """How many times as fast as another codec on as many cores, by the other's name."""
+    """How many times as fast as another codec of its kind on as many cores, by the other's name."""
     decode_ratio: Mapping[str, float]
 
 
@@ -212,7 +214,8 @@ def summarise(rows: Sequence[Row], published: Mapping[str, Published]) -> dict[s
     sets = {}
     for name in dict.fromkeys(row.set for row in rows):
         of_set = [row for row in rows if row.set == name]
-        by_codec = {codec: series([row for row in of_set if row.codec == codec]) for codec in _codecs(of_set)}
+        pictures = frozenset(row.picture for row in of_set if row.width is not None)
+        by_codec = {codec: series([row for row in of_set if row.codec == codec], pictures) for codec in _codecs(of_set)}
         whole = (name, len({row.picture for row in of_set})) == SET
         sets[name] = PictureSet(name, by_codec, published if whole else {})
     return sets
@@ -225,7 +228,11 @@ def speeds(timings: Sequence[Timing]) -> list[Speed]:
         groups.setdefault((timing.cores, timing.codec), []).append(timing)
     found = []
     for (cores, codec), own in sorted(groups.items(), key=lambda item: item[0][0]):
-        others = {other: them for (count, other), them in groups.items() if count == cores and other != codec}
+        others = {
+            other: them
+            for (count, other), them in groups.items()
+            if count == cores and other != codec and them[0].kind == own[0].kind
+        }
         found.append(
             Speed(
                 codec=codec,
@@ -266,8 +273,8 @@ def _codecs(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(row.codec for row in rows))
 
 
-def series(rows: Sequence[Row]) -> Series:
-    """Rows of one codec, at least one."""
+def series(rows: Sequence[Row], pictures: frozenset[str] | None = None) -> Series:
+    """Rows of one codec, at least one; points are means over `pictures`, or over those that the rows are of."""
     latest = rows[-1]
     return Series(
         codec=latest.codec,
@@ -278,6 +285,7 @@ def series(rows: Sequence[Row]) -> Series:
         digest=latest.digest,
         rows=tuple(row for row in rows if row.error is None),
         failures=tuple(row for row in rows if row.error is not None),
+        pictures=frozenset(row.picture for row in rows if row.width is not None) if pictures is None else pictures,
     )
 
 
