@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from .subjects import describe, digest, source
 from .summary import ORIGINAL, file_of
 from .worker import TIMEOUT, Coded, CodingFailed, Worker
 
+PATIENCE = 0.5  # seconds between looks: a thread that only waits may not see an interrupt
 SAVE_EVERY = 10.0  # seconds between two savings of the table: what a power cut may cost
 
 
@@ -140,7 +141,7 @@ def bench(
         queue = _Shared(todo)
 
         def work() -> None:
-            with _Slot(timeout) as slot:
+            with _Slot(timeout) as slot, queue:
                 for job in queue:
                     row = _measure(slot, job, metrics, jobs, kept)
                     if not queue.stopped:  # then the worker may have been stopped too
@@ -148,12 +149,14 @@ def bench(
                         count.add(row)
 
         with ThreadPoolExecutor(jobs) as pool:
-            futures = [pool.submit(work) for _ in range(jobs)]
-            try:
-                for future in futures:
-                    future.result()
+            try:  # begins before the first thread does: an interrupt may come at once
+                futures = [pool.submit(work) for _ in range(jobs)]
+                while wait(futures, timeout=PATIENCE, return_when=FIRST_EXCEPTION).not_done and not queue.stopped:
+                    pass
             finally:
                 queue.stopped = True
+        for future in futures:
+            future.result()
         return [row for row in map(table.get, keys) if row is not None]
 
 
@@ -187,10 +190,16 @@ class _Slot:
 
 
 class _Shared(Iterator[_Job]):
-    """One list of jobs for several threads."""
+    """One list of jobs for several threads; when one of them fails, all stop."""
 
     def __init__(self, jobs: Iterable[_Job]):
         self._jobs, self._lock, self.stopped = iter(jobs), threading.Lock(), False
+
+    def __enter__(self) -> _Shared:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.stopped |= kind is not None
 
     def __next__(self) -> _Job:
         with self._lock:
