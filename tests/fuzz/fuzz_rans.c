@@ -1,4 +1,4 @@
-/* Throws random tables, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz_rans.py.
+/* Throws random tables, mixtures, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz_rans.py.
 
    Usage: fuzz_rans seconds seed. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
    Undamaged streams must decode to what was encoded. */
@@ -150,6 +150,90 @@ static uint8_t *damage(const uint8_t *data, size_t *size) {
     return copy;
 }
 
+/* Parameters of n symbols, mostly legal ones. */
+static int32_t *mixture_parameters(const calo_mixture *m, size_t n, int damaged) {
+    const size_t each = m->components * n;
+    int32_t *p = allocate(12 * each);
+    const int wild = below(8) == 0;
+    for (size_t i = 0; i < each; i++) {
+        p[i] = wild ? (int32_t)random64() : (int32_t)below(64 * m->symbols);
+        p[each + i] = (int32_t)below(CALO_SCALES);
+        p[2 * each + i] = (int32_t)((1 + below(65535)) >> below(17));
+    }
+    for (size_t i = 0; i < n; i++) p[2 * each + i] |= 1;
+    for (uint32_t k = damaged && n > 0 ? 1 + below(3) : 0; k > 0; k--)
+        p[below((uint32_t)(3 * each))] = below(2) ? (int32_t)random64() : (int32_t)below(200) - 100;
+    return p;
+}
+
+static int mixture_decode(const calo_mixture *m, const uint8_t *data, size_t size, const int32_t *parameters, size_t n,
+                          int32_t *symbols) {
+    calo_decoder decoder;
+    if (calo_decoder_open(&decoder, data, size) != CALO_OK) return 0;
+    for (size_t i = 0, run; i < n; i += run) {
+        run = 1 + below((uint32_t)(n - i));
+        const int status = calo_mixture_decode(&decoder, m, parameters + i, n, run, symbols + i);
+        for (size_t k = i; status == CALO_OK && k < i + run; k++)
+            if ((uint32_t)symbols[k] >= m->symbols) abort();
+        if (status != CALO_OK && below(4)) return 0;
+    }
+    return calo_decoder_close(&decoder) == CALO_OK;
+}
+
+/* A logistic-like rise, with integers only; what exactly it is does not matter here. */
+static void mixture_tables(int16_t *logistic, int32_t *step) {
+    for (int i = 0; i < CALO_LOGISTIC; i++) {
+        const int t = i - CALO_LOGISTIC / 2;
+        logistic[i] = (int16_t)(32767 * t / (300 + (t < 0 ? -t : t)));
+    }
+    for (int i = 0; i < CALO_SCALES; i++) step[i] = (1 << 20 >> i / 8) - (i % 8 << 10 >> i / 8);
+}
+
+static void try_mixtures(unsigned long *intact, unsigned long *passed) {
+    int16_t *logistic = allocate(2 * CALO_LOGISTIC);
+    int32_t *step = allocate(4 * CALO_SCALES);
+    mixture_tables(logistic, step);
+    const calo_mixture m = {
+        .symbols = 2 + below(below(2) ? 30 : CALO_MIXTURE_SYMBOLS - 1),
+        .components = 1 + below(CALO_COMPONENTS),
+        .step = step,
+        .logistic = logistic,
+    };
+    const size_t n = below(below(16) ? 300 : 4000);
+    const uint32_t lanes = below(2) ? CALO_LANES : 1;
+    int32_t *symbols = allocate(4 * n), *decoded = allocate(4 * n), *parameters = mixture_parameters(&m, n, 0);
+    for (size_t i = 0; i < n; i++) symbols[i] = (int32_t)below(m.symbols);
+    uint32_t *places = allocate(4 * n), states[CALO_LANES];
+    if (calo_mixture_places(&m, symbols, parameters, n, n, places) != CALO_OK) abort();
+    for (int k = 0; k < CALO_LANES; k++) states[k] = CALO_STATE_MIN;
+    uint8_t *words = allocate(2 * n);
+    const size_t position =
+        n > 0 ? calo_mixture_encode(places, n, lanes, (uint32_t)(n - 1) % lanes, states, words, 2 * n) : 0;
+    const size_t size = n > 0 ? 1 + 4 * lanes + 2 * n - position : 0;
+    uint8_t *stream = allocate(size);
+    if (n > 0) {
+        stream[0] = lanes == CALO_LANES;
+        for (uint32_t k = 0; k < lanes; k++)
+            for (int byte = 0; byte < 4; byte++) stream[1 + 4 * k + byte] = (uint8_t)(states[k] >> 8 * byte);
+        memcpy(stream + 1 + 4 * lanes, words + position, 2 * n - position);
+    }
+    if (!mixture_decode(&m, stream, size, parameters, n, decoded) || memcmp(symbols, decoded, 4 * n) != 0) {
+        fprintf(stderr, "an intact stream of mixtures did not decode\n");
+        abort();
+    }
+    ++*intact;
+    for (int k = 0; k < 6; k++) {
+        size_t length = size;
+        uint8_t *copy = damage(stream, &length);
+        int32_t *other = mixture_parameters(&m, n, 1);
+        *passed += (unsigned long)mixture_decode(&m, copy, length, below(2) ? parameters : other, n, decoded);
+        if (n > 0 && below(4) == 0) symbols[below((uint32_t)n)] = (int32_t)random64();
+        (void)calo_mixture_places(&m, symbols, other, n, n, places);
+        free(copy), free(other);
+    }
+    free(symbols), free(decoded), free(parameters), free(places), free(words), free(stream), free(logistic), free(step);
+}
+
 static void try_once(unsigned long *intact, unsigned long *passed) {
     tables t;
     const int damaged_tables = below(8) == 0;
@@ -192,7 +276,10 @@ int main(int argc, char **argv) {
     calo_crc32c_prepare();
     unsigned long intact = 0, passed = 0;
     const time_t begin = time(NULL);
-    while (difftime(time(NULL), begin) < seconds) try_once(&intact, &passed);
-    printf("%lu intact streams, 8 damaged ones of each, %lu of which passed\n", intact, passed);
+    while (difftime(time(NULL), begin) < seconds) {
+        try_once(&intact, &passed);
+        try_mixtures(&intact, &passed);
+    }
+    printf("%lu intact streams, 6 or 8 damaged ones of each, %lu of which passed\n", intact, passed);
     return 0;
 }

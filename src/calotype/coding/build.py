@@ -20,6 +20,16 @@ DECLARATIONS = """
         uint32_t *bucket;
     } calo_tables;
     typedef struct { ...; } calo_decoder;
+    typedef struct {
+        uint32_t symbols;
+        uint32_t components;
+        const int32_t *step;
+        const int16_t *logistic;
+    } calo_mixture;
+    #define CALO_MIXTURE_SYMBOLS ...
+    #define CALO_COMPONENTS ...
+    #define CALO_SCALES ...
+    #define CALO_LOGISTIC ...
     #define CALO_GUARDS ...
     #define CALO_NARROW ...
     #define CALO_WIDE ...
@@ -36,6 +46,12 @@ DECLARATIONS = """
     int calo_decode(calo_decoder *decoder, const calo_tables *set, const int32_t *index, size_t n,
                     int32_t *symbols);
     int calo_decoder_close(const calo_decoder *decoder);
+    int calo_mixture_places(const calo_mixture *mixture, const int32_t *symbols, const int32_t *parameters,
+                            size_t stride, size_t n, uint32_t *places);
+    size_t calo_mixture_encode(const uint32_t *places, size_t n, uint32_t lanes, uint32_t lane, uint32_t *states,
+                               uint8_t *words, size_t position);
+    int calo_mixture_decode(calo_decoder *decoder, const calo_mixture *mixture, const int32_t *parameters,
+                            size_t stride, size_t n, int32_t *symbols);
     void calo_crc32c_prepare(void);
     uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
     uint32_t calo_crc32c_portable(uint32_t crc, const uint8_t *data, size_t size);

@@ -1,9 +1,11 @@
 """Encoder, decoder and bit counter behind one method, so that a codec states its symbol program once.
 
     y = coder.code(y_or_none, tables, index)
+    y = coder.code(y_or_none, mixture, parameters)
 
-A stream is table rANS (Duda 2013, arXiv:1311.2540; interleaved as in Giesen 2014, arXiv:1402.3392) with
-32-bit states, 16-bit words and 14-bit tables. `docs/reference/rans.md` is the specification; in short:
+A stream is rANS (Duda 2013, arXiv:1311.2540; interleaved as in Giesen 2014, arXiv:1402.3392) with
+32-bit states, 16-bit words, and 14-bit tables or 16-bit mixtures of logistics. `docs/reference/rans.md` and
+`mixtures.md` there are the specification; in short:
 
     nothing at all                        if no symbol was coded, else
     flags     1 byte                      bit 0: 8 lanes instead of 1; bit 1: there are escapes
@@ -25,7 +27,7 @@ import numpy.typing as npt
 
 from ..errors import CorruptFile, Desync
 from ._kernel import ffi, lib
-from .tables import Int32, Tables, int32
+from .tables import Floats, Int32, int32
 from .varint import write_varint
 
 Integers = npt.NDArray[np.integer[Any]]
@@ -42,13 +44,30 @@ _FLAG_LANES = 1
 _FLAG_ESCAPES = 2
 
 
+class Model(Protocol):
+    """What gives symbols their probabilities: `Tables` or a `Mixture`. A symbol's *place* is its range in those."""
+
+    def symbols_shape(self, parameters: Int32) -> tuple[int, ...]: ...
+
+    def locate(self, symbols: Int32, parameters: Int32) -> tuple[npt.NDArray[np.uint32], bytes]: ...
+
+    def place_bits(self, places: npt.NDArray[np.uint32]) -> Floats: ...
+
+    def push(
+        self, places: npt.NDArray[np.uint32], lanes: int, lane: int, states: Any, words: Any, position: int
+    ) -> int: ...
+
+    def pop(self, decoder: Any, parameters: Int32, symbols: Int32) -> int: ...
+
+
 class Coder(Protocol):
     """What a codec's symbol program talks to: an `Encoder`, a `Decoder` or a `BitCounter`."""
 
-    def code(self, symbols: Integers | None, tables: Tables, index: Integers) -> Int32:
-        """Code an array of symbols, symbol i with the table `index[i]`, and return it; shape of `index`.
+    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+        """Code an array of symbols and return it.
 
-        `symbols` is None while decoding. Several calls, also with several sets of tables, make one stream.
+        With `Tables`, `parameters` is the number of each symbol's table; with a `Mixture`, see there. `symbols` is None
+        while decoding. Several calls, also with several models, make one stream.
         """
         ...
 
@@ -59,20 +78,20 @@ class Encoder:
     Raises
     ------
     ValueError
-        From `code`: shapes differ, a number does not fit 32 bits, or a table number lies outside the set.
+        From `code`: shapes differ, a number does not fit 32 bits, or a parameter or a mixture's symbol is out of range.
     """
 
     def __init__(self) -> None:
-        self._runs: list[tuple[Tables, npt.NDArray[np.uint32]]] = []
+        self._runs: list[tuple[Model, npt.NDArray[np.uint32]]] = []
         self._escapes: list[bytes] = []
         self._count = 0
 
-    def code(self, symbols: Integers | None, tables: Tables, index: Integers) -> Int32:
-        """Take symbols of any int32 value; those outside their table cost an escape and 1 to 5 bytes."""
+    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+        """Take symbols; of any int32 value where outside of a table, which costs an escape and 1 to 5 bytes."""
         given = _required(symbols)
-        places, escapes = tables.locate(given, int32(index, "index"))
+        places, escapes = model.locate(given, int32(parameters, "parameters"))
         if places.size:
-            self._runs.append((tables, places))
+            self._runs.append((model, places))
             self._escapes.append(escapes)
             self._count += places.size
         return given
@@ -90,11 +109,9 @@ class Encoder:
         states = np.full(LANES, STATE_MIN, dtype=np.uint32)
         words = np.empty(2 * self._count, dtype=np.uint8)
         position, end = words.size, self._count
-        for tables, places in reversed(self._runs):
-            position = lib.calo_encode(
-                tables.kernel, ffi.from_buffer("uint32_t[]", places), places.size, lanes, (end - 1) % lanes,
-                ffi.from_buffer("uint32_t[]", states), ffi.from_buffer("uint8_t[]", words), position,
-            )  # fmt: skip
+        to = ffi.from_buffer("uint32_t[]", states), ffi.from_buffer("uint8_t[]", words)
+        for model, places in reversed(self._runs):
+            position = model.push(places, lanes, (end - 1) % lanes, *to, position)
             end -= places.size
         escapes = b"".join(self._escapes)
         flags = (_FLAG_LANES if lanes == LANES else 0) | (_FLAG_ESCAPES if escapes else 0)
@@ -108,7 +125,7 @@ class Decoder:
     Raises
     ------
     CorruptFile
-        The stream is malformed or ends too early, or a table number lies outside the set.
+        The stream is malformed or ends too early, or a parameter is out of range.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -117,16 +134,13 @@ class Decoder:
         if lib.calo_decoder_open(self._kernel, ffi.from_buffer("uint8_t[]", data), len(data)):
             raise CorruptFile("an entropy-coded stream has a malformed head")
 
-    def code(self, symbols: Integers | None, tables: Tables, index: Integers) -> Int32:
-        """Return the next symbols; shape of `index`, and no more memory than that."""
+    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+        """Return the next symbols, as many as `parameters` are for."""
         if symbols is not None:
             raise ValueError("a decoder is given None for symbols")
-        index = int32(index, "index")
-        decoded = np.empty(index.shape, dtype=np.int32)
-        status = lib.calo_decode(
-            self._kernel, tables.kernel, ffi.from_buffer("int32_t[]", index), index.size,
-            ffi.from_buffer("int32_t[]", decoded),
-        )  # fmt: skip
+        parameters = int32(parameters, "parameters")
+        decoded = np.empty(model.symbols_shape(parameters), dtype=np.int32)
+        status = model.pop(self._kernel, parameters, decoded)
         if status:
             _refuse(status)
         return decoded
@@ -148,15 +162,15 @@ class BitCounter:
 
     def __init__(self) -> None:
         self.bits = 0.0
-        """Ideal code length of the symbols so far by their tables, escapes with their bytes."""
+        """Ideal code length of the symbols so far by their models, escapes with their bytes."""
         self._count = 0
         self._escaped = 0
 
-    def code(self, symbols: Integers | None, tables: Tables, index: Integers) -> Int32:
+    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
         """Count symbols as `Encoder.code` takes them."""
         given = _required(symbols)
-        places, escapes = tables.locate(given, int32(index, "index"))
-        self.bits += float(tables.entry_bits[places].sum()) + 8 * len(escapes)
+        places, escapes = model.locate(given, int32(parameters, "parameters"))
+        self.bits += float(model.place_bits(places).sum()) + 8 * len(escapes)
         self._count += places.size
         self._escaped += len(escapes)
         return given
@@ -180,5 +194,5 @@ def _required(symbols: Integers | None) -> Int32:
 
 def _refuse(status: int) -> NoReturn:
     if status == lib.CALO_BAD_INDEX:
-        raise CorruptFile("an entropy-coded stream asks for a table that does not exist")
+        raise CorruptFile("an entropy-coded stream asks for a table or mixture that does not exist")
     raise CorruptFile("an entropy-coded stream is damaged or ends too early")

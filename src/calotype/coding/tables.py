@@ -145,6 +145,26 @@ class Tables:
             capacity = min(4 * capacity, 5 * (n - done) + 64)
         return places, bytes(escapes)
 
+    def symbols_shape(self, index: Int32) -> tuple[int, ...]:
+        """Shape of the symbols that `index` is for."""
+        return index.shape
+
+    def place_bits(self, places: npt.NDArray[np.uint32]) -> Floats:
+        """Code length of each place in bits, without an escape's bytes."""
+        return self.entry_bits[places]
+
+    def push(
+        self, places: npt.NDArray[np.uint32], lanes: int, lane: int, states: Any, words: Any, position: int
+    ) -> int:
+        """Encode places, last first; see `calo_encode`."""
+        found = ffi.from_buffer("uint32_t[]", places)
+        return lib.calo_encode(self.kernel, found, places.size, lanes, lane, states, words, position)
+
+    def pop(self, decoder: Any, index: Int32, symbols: Int32) -> int:
+        """Decode into `symbols`; returns a status."""
+        tables, found = ffi.from_buffer("int32_t[]", index), ffi.from_buffer("int32_t[]", symbols)
+        return lib.calo_decode(decoder, self.kernel, tables, index.size, found)
+
     @cached_property
     def entry_starts(self) -> npt.NDArray[np.int64]:
         """Place of each table's first symbol; shape (tables,)."""

@@ -100,6 +100,35 @@ int calo_decoder_open(calo_decoder *decoder, const uint8_t *data, size_t size);
 int calo_decode(calo_decoder *decoder, const calo_tables *set, const int32_t *index, size_t n, int32_t *symbols);
 int calo_decoder_close(const calo_decoder *decoder);
 
+enum {
+    CALO_MIXTURE_SYMBOLS = 1024,              /* largest alphabet of a mixture, */
+    CALO_COMPONENTS = 10,                     /* number of its logistics, */
+    CALO_SCALES = 96,                         /* and of their scales */
+    CALO_LOGISTIC = 8192,                     /* entries of the logistic function's table */
+};
+
+/* Mixtures of logistics over the symbols 0 .. symbols - 1; docs/reference/mixtures.md has the formulas. The parameters of
+   symbol i are, component after component, its locations p[k * stride + i] in 1/64 of a symbol, its scales
+   p[(components + k) * stride + i] below CALO_SCALES, and its weights p[(2 * components + k) * stride + i] of 0 .. 65535,
+   not all zero. */
+typedef struct {
+    uint32_t symbols;                         /* 2 .. CALO_MIXTURE_SYMBOLS */
+    uint32_t components;                      /* 1 .. CALO_COMPONENTS */
+    const int32_t *step;                      /* [CALO_SCALES] 2^17 / scale, at most 2^20 */
+    const int16_t *logistic;                  /* [CALO_LOGISTIC] rising; 2^16 times the function less 2^15 */
+} calo_mixture;
+
+/* Finds start and frequency of `n` symbols: start | frequency << 16, of 2^16. Returns CALO_BAD_INDEX where a symbol or a
+   parameter is out of range. */
+int calo_mixture_places(const calo_mixture *mixture, const int32_t *symbols, const int32_t *parameters, size_t stride,
+                        size_t n, uint32_t *places);
+
+/* As `calo_encode` and `calo_decode`. */
+size_t calo_mixture_encode(const uint32_t *places, size_t n, uint32_t lanes, uint32_t lane, uint32_t *states,
+                           uint8_t *words, size_t position);
+int calo_mixture_decode(calo_decoder *decoder, const calo_mixture *mixture, const int32_t *parameters, size_t stride,
+                        size_t n, int32_t *symbols);
+
 /* Castagnoli CRC, continued from `crc` (0 to begin). */
 void calo_crc32c_prepare(void);
 uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);

@@ -1,9 +1,8 @@
 /* Table rANS, decoding side. The bytes and the table numbers are hostile. */
-#include "calotype.h"
+#include "rans.h"
 
 enum { FLAG_LANES = 1, FLAG_ESCAPES = 2, BLOCK = 4096 };
 
-static uint32_t load16(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8; }
 static uint32_t load32(const uint8_t *p) { return load16(p) | load16(p + 2) << 16; }
 
 /* An LEB128 number below 2^35 from data[*position .. end). */
@@ -109,25 +108,6 @@ static int decode_careful(calo_decoder *d, const calo_tables *set, const int32_t
         d->lane = (d->lane + 1) % d->lanes;
     }
     return d->corrupt ? CALO_CORRUPT : CALO_OK;
-}
-
-/* Takes a word in where the state is below 2^16, without a branch; the word is read in any case. Compilers turn the plain
-   way of saying it into a branch that half of all symbols mispredict, hence the assembly and the shift. */
-CALO_INLINE uint32_t refill(uint32_t x, const uint8_t **words) {
-#ifdef CALO_X86_64
-    const uint8_t *next = *words + 2;
-    const uint32_t filled = x << 16 | load16(*words);
-    __asm__("cmpl $65536, %0\n\tcmovb %2, %0\n\tcmovb %3, %1"
-            : "+r"(x), "+r"(*words)
-            : "r"(filled), "r"(next)
-            : "cc");
-    return x;
-#else
-    const uint32_t low = x < CALO_STATE_MIN;
-    const uint64_t filled = (uint64_t)x << 16 | load16(*words);
-    *words += 2 * low;
-    return (uint32_t)(filled >> (16 - 16 * low));
-#endif
 }
 
 #define STEP(k)                                                                                                 \
