@@ -10,8 +10,8 @@ from calotype.codecs.vae.cells import put_step, step_of
 from calotype.codecs.vae.freeze import freeze, thaw
 from calotype.codecs.vae.layout import Layout
 from calotype.codecs.vae.networks import VAE
-from calotype.codecs.vae.planes import pack_plane, unpack_plane
 from calotype.codecs.vae.recipe import Recipe
+from calotype.coding.planes import pack_plane, unpack_plane
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
 from calotype.runtime.torch import TorchNetwork

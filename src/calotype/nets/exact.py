@@ -15,14 +15,19 @@ from torch.nn import functional as F
 
 from ..errors import CalotypeError
 from .fixed_point import ACTIVATION_BITS, ACTIVATION_MAX, EXACT_LIMIT, WEIGHT_BITS, WEIGHT_MAX
-from .straight_through import clamp_inward, ste_floor, ste_round
+from .straight_through import clamp_inward, requantise, ste_round
 
-Output = Literal["activation", "signed", "index"]
+Output = Literal["activation", "signed", "index", "location", "scale", "weight", "coefficient"]
 # output -> (fraction bits dropped from the sum, lower clamp, upper clamp)
 OUTPUTS: dict[Output, tuple[int, int, int]] = {
     "activation": (WEIGHT_BITS, 0, ACTIVATION_MAX),
     "signed": (WEIGHT_BITS, -2 * ACTIVATION_MAX, 2 * ACTIVATION_MAX),
     "index": (WEIGHT_BITS + ACTIVATION_BITS - 1, 0, 63),
+    # parameters of mixtures of logistics (coding/mixture.py), with units that are learned about equally fast
+    "location": (WEIGHT_BITS - 2, -(2**15), 2**15),
+    "scale": (WEIGHT_BITS + ACTIVATION_BITS - 3, 0, 95),
+    "weight": (WEIGHT_BITS + ACTIVATION_BITS - 3, 0, 63),
+    "coefficient": (WEIGHT_BITS + ACTIVATION_BITS - 3, 0, 64),
 }
 
 
@@ -30,7 +35,8 @@ class ExactConv(nn.Module):
     """Convolution of integer activations, then a floored rescale by a power of two and a clamp.
 
     Zero padding keeps the size. `output` is "activation" (0..2047, the rectifier included), "signed" (twice that range,
-    both signs, same scale) or "index" (0..63, half a unit each).
+    both signs, same scale), "index" (0..63, half a unit each), or a parameter of a mixture of logistics: "location" (1/64
+    symbol, 256 to the unit), "scale" (0..95), "weight" (0..63) and "coefficient" (0..64), 8 to the unit.
     """
 
     def __init__(
@@ -40,11 +46,12 @@ class ExactConv(nn.Module):
         kernel: int = 1,
         *,
         groups: int = 1,
+        dilation: int = 1,
         output: Output = "activation",
         bias: float = 0.0,
     ) -> None:
         super().__init__()
-        self.groups = groups
+        self.groups, self.dilation = groups, dilation
         self.shift, self.low, self.high = OUTPUTS[output]
         fan_in = channels_in // groups * kernel**2
         weight = torch.empty(channels_out, channels_in // groups, kernel, kernel)
@@ -66,9 +73,9 @@ class ExactConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels_in, h, w) activations -> (b, channels_out, h, w), integers held in float32."""
         weight, bias = self.integers()
-        total = F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=self.groups)
-        scaled = ste_floor(total * 2.0**-self.shift)
-        return clamp_inward(scaled, self.low, self.high)
+        padding = self.dilation * (weight.shape[-1] // 2)
+        total = F.conv2d(x, weight, bias, padding=padding, dilation=self.dilation, groups=self.groups)
+        return requantise(total, 2.0**-self.shift, self.low, self.high)
 
 
 def largest_sum(weight: Tensor, bias: Tensor, shift: int) -> float:
@@ -98,7 +105,12 @@ class FrozenExactConv(nn.Module):
             )
         channels_out, channels_in, kernel, _ = weight.shape
         self.conv = nn.Conv2d(
-            channels_in * layer.groups, channels_out, kernel, padding=kernel // 2, groups=layer.groups
+            channels_in * layer.groups,
+            channels_out,
+            kernel,
+            padding=layer.dilation * (kernel // 2),
+            dilation=layer.dilation,
+            groups=layer.groups,
         ).requires_grad_(False)
         self.conv.weight.copy_(weight)
         assert self.conv.bias is not None

@@ -40,3 +40,24 @@ def clamp_inward(x: Tensor, low: float, high: float | None = None) -> Tensor:
     if not x.requires_grad:
         return x.clamp(low, high)  # nothing to let through; and exporters know it
     return _Clamp.apply(x, low, high)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _Requantise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float, low: float, high: float) -> Tensor:
+        scaled = x * factor
+        ctx.factor = factor
+        ctx.save_for_backward(scaled.clamp(low, high).sub_(scaled))
+        return scaled.floor_().clamp_(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (back_inside,) = ctx.saved_tensors
+        return torch.where(back_inside * gradient <= 0, gradient * ctx.factor, 0.0), None, None, None
+
+
+def requantise(x: Tensor, factor: float, low: float, high: float) -> Tensor:
+    """Floor and clamp x * factor; gradients as `clamp_inward` before the floor, in fewer passes over memory."""
+    if not x.requires_grad:
+        return torch.floor(x * factor).clamp(low, high)
+    return _Requantise.apply(x, factor, low, high)  # type: ignore[no-any-return,no-untyped-call]

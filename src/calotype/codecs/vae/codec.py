@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ...codec import CodecInfo, DecodeOptions, EncodeOptions, Payload
 from ...coding import BitCounter, Coder, Decoder, Encoder, Tables
 from ...coding.checksum import crc32c
+from ...coding.planes import pack_plane, unpack_plane
 from ...errors import CorruptFile, Desync, Unsupported
 from ...image import Image
 from ...nets.fixed_point import ACTIVATION_MAX
@@ -24,7 +25,6 @@ from ...runtime.weights import Weights
 from ...tiling import Grid, Span, Tile, check_region
 from .cells import put_step, step_of
 from .layout import Layout
-from .planes import pack_plane, unpack_plane
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
 from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 

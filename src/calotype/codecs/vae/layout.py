@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...codec import Chunk
-from ...coding.varint import read_varint, write_varint
+from ...coding.varint import join_records, split_records
 from ...errors import CorruptFile, UnsupportedFile
 from .recipe import HYPER_STRIDE
 
@@ -35,9 +35,9 @@ class Layout:
 
     def chunks(self) -> tuple[Chunk, ...]:
         head = _HEAD.pack(self.position, self.tile // HYPER_STRIDE)
-        chunks = [Chunk(LATENTS, head + _join(self.latents))]
+        chunks = [Chunk(LATENTS, head + join_records(self.latents))]
         if self.alpha:
-            chunks.append(Chunk(ALPHA, _join(self.alpha)))
+            chunks.append(Chunk(ALPHA, join_records(self.alpha)))
         return tuple(chunks)
 
     @classmethod
@@ -54,19 +54,4 @@ class Layout:
         position, cells = _HEAD.unpack_from(body)
         if not 1 <= cells <= _CELLS_MAX:
             raise CorruptFile(f"tiles of {cells * HYPER_STRIDE} pixels")
-        return cls(position, cells * HYPER_STRIDE, _split(body[_HEAD.size :]), _split(bodies.get(ALPHA, b"")))
-
-
-def _join(records: Sequence[bytes]) -> bytes:
-    return b"".join(write_varint(len(record)) + record for record in records)
-
-
-def _split(body: bytes) -> list[bytes]:
-    records, place, view = [], 0, memoryview(body)
-    while place < len(body):
-        length, place = read_varint(view, place)
-        if length > len(body) - place:
-            raise CorruptFile("a tile reaches beyond its chunk")
-        records.append(body[place : place + length])
-        place += length
-    return records
+        return cls(position, cells * HYPER_STRIDE, split_records(body[_HEAD.size :]), split_records(bodies.get(ALPHA, b"")))

@@ -1,4 +1,4 @@
-"""Planes beside the colour (alpha), kept without loss: PNG's filters over a whole plane, then zlib."""
+"""Single planes (alpha), kept without loss: PNG's filters over a whole plane, then zlib."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import CorruptFile
+from ..errors import CorruptFile
 
 Plane = npt.NDArray[np.uint8]
 
@@ -42,7 +42,7 @@ def unpack_plane(data: bytes, height: int, width: int) -> Plane:
         axes = FILTERS[data[0]]
         filtered = inflater.decompress(data[1:], height * width)
     except (IndexError, zlib.error) as error:
-        raise CorruptFile(f"damaged alpha plane: {error}") from None
+        raise CorruptFile(f"damaged plane: {error}") from None
     if len(filtered) != height * width or inflater.decompress(b"", 1) or not inflater.eof or inflater.unused_data:
-        raise CorruptFile("alpha plane has the wrong size")
+        raise CorruptFile("plane has the wrong size")
     return _integrate(np.frombuffer(filtered, np.uint8).reshape(height, width), axes)

@@ -1,0 +1,180 @@
+"""The networks of every `l3c` recipe (Mentzer et al. 2019, fig. 2 and A1).
+
+Glossary: x picture, d_s levels of scale s (`units.py`), f_s features that scale s hands to the next finer one. What the
+decoder runs is exact; its integers are float32 tensors that hold integers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...nets.exact import ExactConv, halves
+from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
+from ...nets.straight_through import clamp_inward
+from .recipe import Recipe
+from .start import analysis_start, synthesis_start
+from .units import COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, SCALES
+
+REALS_PER_LEVEL = LEVEL_UNIT / 2**ACTIVATION_BITS
+LOCATION_PER_REAL = 4.0  # symbols that a "location" output of 1 stands for
+PARAMETERS_PER_REAL = 8.0  # of the other outputs of heads
+
+
+class EncoderBlock(nn.Module):
+    """EDSR's residual block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+        with torch.no_grad():
+            self.layers[-1].weight.mul_(0.1)  # type: ignore[operator]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, width, h, w) -> the same shape."""
+        return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+class EncoderScale(nn.Module):
+    """Features of the scale before to features and latents of half the size; float, only the encoder runs it.
+
+    A linear path beside the network gives latents from the start: means and details of 2x2 places (`start.py`).
+    """
+
+    def __init__(self, recipe: Recipe, scale: int) -> None:
+        super().__init__()
+        width = recipe.features
+        self.head = nn.Conv2d(COLOURS, width, 3, padding=1) if scale == 1 else nn.Identity()
+        self.down = nn.Conv2d(width, width, 5, stride=2, padding=2)
+        self.blocks = nn.Sequential(*(EncoderBlock(width) for _ in range(recipe.blocks)))
+        self.tail = nn.Conv2d(width, width, 3, padding=1)
+        self.latents = nn.Conv2d(width, LATENTS, 1)
+        start = analysis_start(scale)
+        self.linear = nn.Conv2d(start.shape[1], LATENTS, 2, stride=2)
+        with torch.no_grad():
+            for parameter in self.latents.parameters():
+                parameter.zero_()
+            self.linear.weight.copy_(start)
+            assert self.linear.bias is not None
+            self.linear.bias.zero_()
+
+    def forward(self, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features or picture (b, c, 2h, 2w) and the latents or the picture before -> features and z (b, 5, h, w).
+
+        Z is nominally in [-1, 1].
+        """
+        features = self.down(self.head(features))
+        features = features + self.tail(self.blocks(features))
+        return features, self.linear(x) + self.latents(features)
+
+
+class Analysis(nn.Module):
+    """A picture to the latents of all scales, not yet rounded, in levels."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(EncoderScale(recipe, scale) for scale in range(1, SCALES + 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(b, 3, h, w) in [-1, 1], sizes multiples of 8 -> (b, 5, h / 2^s, w / 2^s) for s = 1, 2, 3."""
+        features = z = x
+        found = []
+        for scale in self.scales:
+            features, z = scale(features, z)
+            found.append(z * LEVEL_MAX)
+        return tuple(found)
+
+
+class DecoderBlock(nn.Module):
+    """The residual block with rectified sums, exact."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(ExactConv(width, width, 3), ExactConv(width, width, 3, output="signed"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activations (b, width, h, w) -> the same shape."""
+        return clamp_inward(x + self.layers(x), 0, ACTIVATION_MAX)
+
+
+class Head(nn.Module):
+    """Features to the parameters of mixtures of logistics: three dilations side by side, then 1x1; exact.
+
+    Locations count from the middle symbol, without what the linear path adds.
+    """
+
+    def __init__(self, recipe: Recipe, channels: int, coefficients: int) -> None:
+        super().__init__()
+        self.dilated = nn.ModuleList(ExactConv(recipe.up, recipe.head, 3, dilation=dilation) for dilation in (1, 2, 4))
+        width, count = 3 * recipe.head, channels * recipe.mixtures
+        self.location = ExactConv(width, count, output="location")
+        self.scale = ExactConv(width, count, output="scale")
+        self.weight = ExactConv(width, count, output="weight", bias=32 / PARAMETERS_PER_REAL)
+        self.coefficient = (
+            ExactConv(width, coefficients * recipe.mixtures, output="coefficient") if coefficients else None
+        )
+        # components from a quarter of a level or one grey value to four octaves more
+        octaves = torch.linspace(0, 4, recipe.mixtures) + (3 if coefficients else 1)
+        with torch.no_grad():
+            for layer in (self.location, self.scale, self.weight, self.coefficient):
+                if layer is not None:
+                    layer.weight.mul_(0.1)  # what biases and the linear path say is better at first
+            self.scale.bias.copy_(octaves.repeat(channels) * 8 / PARAMETERS_PER_REAL)
+            if self.coefficient is not None:  # G follows R; B follows G
+                start = torch.tensor([48.0, 8.0, 40.0])[:coefficients]
+                self.coefficient.bias.copy_(start.repeat_interleave(recipe.mixtures) / PARAMETERS_PER_REAL)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """(b, up, h, w) -> location, scale, weight, and coefficient if there are any, each (b, count, h, w)."""
+        hidden = torch.cat([layer(features) for layer in self.dilated], 1)
+        outputs = self.location(hidden), self.scale(hidden), self.weight(hidden)
+        return outputs if self.coefficient is None else (*outputs, self.coefficient(hidden))
+
+
+class Stage(nn.Module):
+    """What a decoder does at one scale: levels and the coarser features to mixtures of what is twice as large; exact."""
+
+    def __init__(self, recipe: Recipe, scale: int) -> None:
+        super().__init__()
+        self.mixtures = recipe.mixtures
+        self.channels = COLOURS if scale == 1 else LATENTS
+        width = recipe.features
+        self.enter = ExactConv(2 * LATENTS + (recipe.up if scale < SCALES else 0), width)
+        self.blocks = nn.Sequential(*(DecoderBlock(width) for _ in range(recipe.blocks)))
+        self.tail = ExactConv(width, width, 3, output="signed")
+        self.up = nn.Sequential(ExactConv(width, 4 * recipe.up), nn.PixelShuffle(2))
+        self.linear = nn.Sequential(
+            ExactConv(2 * LATENTS, 4 * self.channels, 3, output="location"), nn.PixelShuffle(2)
+        )
+        self.head = Head(recipe, self.channels, COLOURS if scale == 1 else 0)
+        symbols = COLOUR_MAX / 2 / LEVEL_MAX if scale == 1 else 1.0
+        start = synthesis_start(scale) * symbols / (REALS_PER_LEVEL * LOCATION_PER_REAL)
+        with torch.no_grad():
+            self.enter.weight.mul_(0.25)  # levels reach 24, activations 32
+            self.linear[0].weight.zero_()  # type: ignore[operator]
+            self.linear[0].weight[:, :, 1, 1] = torch.cat([start, -start], 1)  # type: ignore[index]
+
+    def forward(self, levels: Tensor, coarser: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Levels (b, 5, h, w) and features (b, up, h, w), none at the last scale -> features (b, up, 2h, 2w), `Head`'s.
+
+        Channels of the parameters are ordered colour or latent, then component.
+        """
+        given = halves(levels * LEVEL_UNIT)
+        x = self.enter(given if coarser is None else torch.cat([given, coarser], 1))
+        x = clamp_inward(x + self.tail(self.blocks(x)), 0, ACTIVATION_MAX)
+        features = self.up(x)
+        location, *others = self.head(features)
+        base = self.linear(given).repeat_interleave(self.mixtures, 1)
+        return features, location + base, *others
+
+
+class L3C(nn.Module):
+    """All networks of one recipe; `training.py` trains them, `freeze.py` turns them into weights."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.analysis = Analysis(recipe)
+        self.stages = nn.ModuleList(Stage(recipe, scale) for scale in range(1, SCALES + 1))
