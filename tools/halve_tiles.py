@@ -1,7 +1,7 @@
 """Training tiles for lossless codecs from lossy ones: `python tools/halve_tiles.py OUT.tar IN.tar ... [--every N]`.
 
-Halving with a box filter removes what the tiles' own compression left. The halves are mirrored to the right and downwards,
-so that they keep their size of 512 pixels and have no seams.
+Halving with a box filter removes what the tiles' own compression left. The halves are mirrored to the right and
+downwards, so that they keep their size of 512 pixels and have no seams.
 """
 
 import argparse

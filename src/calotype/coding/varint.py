@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import CorruptFile
 
 _MAX_BYTES = 9  # 63 bits, so that a value fits everyone's signed 64-bit integer
@@ -29,3 +31,20 @@ def read_varint(view: memoryview, position: int) -> tuple[int, int]:
                 raise CorruptFile("a number is not in its shortest form")
             return value, position + count + 1
     raise CorruptFile("a number is too long or cut off")
+
+
+def join_records(records: Sequence[bytes]) -> bytes:
+    """Byte strings in one, each after its length."""
+    return b"".join(write_varint(len(record)) + record for record in records)
+
+
+def split_records(body: bytes) -> list[bytes]:
+    """Undo `join_records`. Raises `CorruptFile`."""
+    records, place, view = [], 0, memoryview(body)
+    while place < len(body):
+        length, place = read_varint(view, place)
+        if length > len(body) - place:
+            raise CorruptFile("a tile reaches beyond its chunk")
+        records.append(body[place : place + length])
+        place += length
+    return records

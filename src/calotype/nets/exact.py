@@ -35,8 +35,8 @@ class ExactConv(nn.Module):
     """Convolution of integer activations, then a floored rescale by a power of two and a clamp.
 
     Zero padding keeps the size. `output` is "activation" (0..2047, the rectifier included), "signed" (twice that range,
-    both signs, same scale), "index" (0..63, half a unit each), or a parameter of a mixture of logistics: "location" (1/64
-    symbol, 256 to the unit), "scale" (0..95), "weight" (0..63) and "coefficient" (0..64), 8 to the unit.
+    both signs, same scale), "index" (0..63, half a unit each), or a parameter of a mixture of logistics: "location" (in
+    1/64 symbol, 256 to the unit), "scale" (0..95), "weight" (0..63) and "coefficient" (0..64), 8 to the unit.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ def freeze(model: L3C) -> bytes:
     networks = {"analysis": to_onnx(shortened(frozen(model.analysis)), {"x": example(COLOURS, 1)}, names)}
     for scale in range(1, SCALES + 1):
         inputs = {"levels": example(LATENTS, 2**scale)}
-        outputs = ["features", "location", "scale", "weight"]
+        outputs = ["features", "base", "location", "scale", "weight"]
         if scale < SCALES:
             inputs["coarser"] = example(model.recipe.up, 2**scale)
         if scale == 1:

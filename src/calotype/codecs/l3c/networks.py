@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ...nets.exact import ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
@@ -40,8 +41,11 @@ class EncoderBlock(nn.Module):
 class EncoderScale(nn.Module):
     """Features of the scale before to features and latents of half the size; float, only the encoder runs it.
 
-    A linear path beside the network gives latents from the start: means and details of 2x2 places (`start.py`).
+    Latents are means and details of 2x2 places (`start.py`), to which the network adds. What it adds counts a tenth, so
+    that the latents move slower than what has to follow them.
     """
+
+    start: Tensor
 
     def __init__(self, recipe: Recipe, scale: int) -> None:
         super().__init__()
@@ -51,14 +55,10 @@ class EncoderScale(nn.Module):
         self.blocks = nn.Sequential(*(EncoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = nn.Conv2d(width, width, 3, padding=1)
         self.latents = nn.Conv2d(width, LATENTS, 1)
-        start = analysis_start(scale)
-        self.linear = nn.Conv2d(start.shape[1], LATENTS, 2, stride=2)
-        with torch.no_grad():
-            for parameter in self.latents.parameters():
-                parameter.zero_()
-            self.linear.weight.copy_(start)
-            assert self.linear.bias is not None
-            self.linear.bias.zero_()
+        self.register_buffer("start", analysis_start(scale))
+        nn.init.zeros_(self.latents.weight)
+        assert self.latents.bias is not None
+        nn.init.zeros_(self.latents.bias)
 
     def forward(self, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features or picture (b, c, 2h, 2w) and the latents or the picture before -> features and z (b, 5, h, w).
@@ -67,7 +67,7 @@ class EncoderScale(nn.Module):
         """
         features = self.down(self.head(features))
         features = features + self.tail(self.blocks(features))
-        return features, self.linear(x) + self.latents(features)
+        return features, F.conv2d(x, self.start, stride=2) + 0.1 * self.latents(features)
 
 
 class Analysis(nn.Module):
@@ -102,7 +102,7 @@ class DecoderBlock(nn.Module):
 class Head(nn.Module):
     """Features to the parameters of mixtures of logistics: three dilations side by side, then 1x1; exact.
 
-    Locations count from the middle symbol, without what the linear path adds.
+    Locations count from what `start.py` predicts.
     """
 
     def __init__(self, recipe: Recipe, channels: int, coefficients: int) -> None:
@@ -120,7 +120,7 @@ class Head(nn.Module):
         with torch.no_grad():
             for layer in (self.location, self.scale, self.weight, self.coefficient):
                 if layer is not None:
-                    layer.weight.mul_(0.1)  # what biases and the linear path say is better at first
+                    layer.weight.mul_(0.1)  # what biases and `start.py` say is better at first
             self.scale.bias.copy_(octaves.repeat(channels) * 8 / PARAMETERS_PER_REAL)
             if self.coefficient is not None:  # G follows R; B follows G
                 start = torch.tensor([48.0, 8.0, 40.0])[:coefficients]
@@ -134,7 +134,7 @@ class Head(nn.Module):
 
 
 class Stage(nn.Module):
-    """What a decoder does at one scale: levels and the coarser features to mixtures of what is twice as large; exact."""
+    """What a decoder does at one scale, exact: levels and coarser features to mixtures of what is twice as large."""
 
     def __init__(self, recipe: Recipe, scale: int) -> None:
         super().__init__()
@@ -145,29 +145,35 @@ class Stage(nn.Module):
         self.blocks = nn.Sequential(*(DecoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = ExactConv(width, width, 3, output="signed")
         self.up = nn.Sequential(ExactConv(width, 4 * recipe.up), nn.PixelShuffle(2))
-        self.linear = nn.Sequential(
-            ExactConv(2 * LATENTS, 4 * self.channels, 3, output="location"), nn.PixelShuffle(2)
-        )
+        self.linear = ExactConv(2 * LATENTS, 4 * self.channels, 3, output="location").requires_grad_(False)
+        self.shuffle = nn.PixelShuffle(2)
         self.head = Head(recipe, self.channels, COLOURS if scale == 1 else 0)
         symbols = COLOUR_MAX / 2 / LEVEL_MAX if scale == 1 else 1.0
         start = synthesis_start(scale) * symbols / (REALS_PER_LEVEL * LOCATION_PER_REAL)
         with torch.no_grad():
             self.enter.weight.mul_(0.25)  # levels reach 24, activations 32
-            self.linear[0].weight.zero_()  # type: ignore[operator]
-            self.linear[0].weight[:, :, 1, 1] = torch.cat([start, -start], 1)  # type: ignore[index]
+            self.linear.weight.copy_(torch.cat([start, -start], 1))
 
     def forward(self, levels: Tensor, coarser: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Levels (b, 5, h, w) and features (b, up, h, w), none at the last scale -> features (b, up, 2h, 2w), `Head`'s.
+        """What is coded by the mixtures of this scale.
 
-        Channels of the parameters are ordered colour or latent, then component.
+        Parameters
+        ----------
+        levels
+            (b, 5, h, w)
+        coarser
+            Features (b, up, h, w) of the coarser scale; the last one has none.
+
+        Returns
+        -------
+        features (b, up, 2h, 2w), what `start.py` predicts in the coder's units (b, channels, 2h, 2w), and what `Head`
+        gives, whose locations count from there. Their channels are ordered colour or latent, then component.
         """
         given = halves(levels * LEVEL_UNIT)
         x = self.enter(given if coarser is None else torch.cat([given, coarser], 1))
         x = clamp_inward(x + self.tail(self.blocks(x)), 0, ACTIVATION_MAX)
         features = self.up(x)
-        location, *others = self.head(features)
-        base = self.linear(given).repeat_interleave(self.mixtures, 1)
-        return features, location + base, *others
+        return features, self.shuffle(self.linear(given)), *self.head(features)
 
 
 class L3C(nn.Module):

@@ -1,8 +1,7 @@
-"""Where training starts: latents as means and details of 2x2 places in a luma-chroma space, predictions as their inverse.
+"""Where training starts: latents are means and details of 2x2 places in a luma-chroma space, predictions the inverse.
 
 A fresh model is a working pyramid coder. Channels: luma, two chromas (YCoCg), and luma's differences from left to right
-and from top to bottom; the last three scales' share of [-1, 1] is used by gains. Coarser scales see the luma and chromas of
-the scale before; its differences are predicted as 0.
+and from top to bottom. Coarser scales see the luma and chromas of the scale before; its differences they take as 0.
 """
 
 from __future__ import annotations
@@ -31,10 +30,20 @@ def analysis_start(scale: int) -> Tensor:
 
 
 def synthesis_start(scale: int) -> Tensor:
-    """(4 * channels, 5): from latents to what they came from, as `PixelShuffle` reads it: channel, then place."""
-    weight = torch.zeros(COLOURS if scale == 1 else LATENTS, 4, LATENTS)
+    """(4 * channels, 5, 3, 3): from latents to what they came from, as `PixelShuffle` reads it: channel, then place.
+
+    Chromas, without differences of their own, rise from block to block: a quarter of the way from the middle.
+    """
+    weight = torch.zeros(COLOURS if scale == 1 else LATENTS, 4, LATENTS, 3, 3)
     from_luma = torch.linalg.inv(_TO_LUMA) if scale == 1 else torch.eye(LATENTS)[:, :COLOURS]
     gains = _GAINS if scale == 1 else torch.tensor([1.0, 1, 1, 4, 4])
     for latent, (channel, place) in enumerate([(0, 0), (1, 0), (2, 0), (0, 1), (0, 2)]):
-        weight[:, :, latent] += from_luma[:, channel, None] * _PLACES[place] / gains[latent]
+        colours = from_luma[:, channel, None] / gains[latent]
+        weight[:, :, latent, 1, 1] += colours * _PLACES[place]
+        if channel > 0:
+            across, down = colours * _PLACES[1] / 8, colours * _PLACES[2] / 8
+            weight[:, :, latent, 1, 0] += across
+            weight[:, :, latent, 1, 2] -= across
+            weight[:, :, latent, 0, 1] += down
+            weight[:, :, latent, 2, 1] -= down
     return weight.flatten(0, 1)

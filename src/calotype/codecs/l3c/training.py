@@ -45,8 +45,9 @@ def mixture_bits(symbols: Tensor, location: Tensor, scale: Tensor, weight: Tenso
 def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
     """Bits of colours 0 .. 255 (b, 3, h, w); G's locations move with R, B's with both."""
     b, _, h, w = colours.shape
-    location, scale, weight, coefficient = (p.reshape(b, COLOURS, model.recipe.mixtures, h, w) for p in parameters)
-    red, green, blue = (location + COLOUR_MAX * _LOCATION_UNIT // 2).unbind(1)
+    base, *others = parameters
+    location, scale, weight, coefficient = (p.reshape(b, COLOURS, model.recipe.mixtures, h, w) for p in others)
+    red, green, blue = (location + base[:, :, None] + COLOUR_MAX * _LOCATION_UNIT // 2).unbind(1)
     green_red, blue_red, blue_green = coefficient.unbind(1)
     r, g = (colours[:, c, None] * _LOCATION_UNIT for c in (0, 1))
     green = green + ste_floor(green_red * (r - red) / 2**COEFFICIENT_BITS)
@@ -58,8 +59,10 @@ def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> 
 def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
     """Bits of levels (b, 5, h, w)."""
     b, _, h, w = levels.shape
-    location, scale, weight = (p.reshape(b, LATENTS, model.recipe.mixtures, h, w) for p in parameters)
-    return mixture_bits(levels + LEVEL_MAX, location + LEVEL_MAX * _LOCATION_UNIT, scale, weight, LEVELS)
+    base, *others = parameters
+    location, scale, weight = (p.reshape(b, LATENTS, model.recipe.mixtures, h, w) for p in others)
+    location = location + base[:, :, None] + LEVEL_MAX * _LOCATION_UNIT
+    return mixture_bits(levels + LEVEL_MAX, location, scale, weight, LEVELS)
 
 
 def bits(model: L3C, x: Tensor) -> list[Tensor]:

@@ -54,4 +54,6 @@ class Layout:
         position, cells = _HEAD.unpack_from(body)
         if not 1 <= cells <= _CELLS_MAX:
             raise CorruptFile(f"tiles of {cells * HYPER_STRIDE} pixels")
-        return cls(position, cells * HYPER_STRIDE, split_records(body[_HEAD.size :]), split_records(bodies.get(ALPHA, b"")))
+        return cls(
+            position, cells * HYPER_STRIDE, split_records(body[_HEAD.size :]), split_records(bodies.get(ALPHA, b""))
+        )

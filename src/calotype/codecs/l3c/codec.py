@@ -1,0 +1,222 @@
+"""The `l3c` codec: pixels to integers, integers to bytes, and back, without loss. No PyTorch here.
+
+Glossary: `levels` of scale s = 1, 2, 3 are integers -12 .. 12 at 1/2, 1/4, 1/8 of a picture's size; `parts` of a tile
+are what it has a record of: colours or grey, and alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...codec import CodecInfo, DecodeOptions, EncodeOptions, Payload
+from ...coding import PRECISION, BitCounter, Coder, Decoder, Encoder, Mixture, Tables
+from ...coding.mixture import LOCATION_BITS
+from ...errors import CorruptFile
+from ...image import Image
+from ...runtime.engine import Engine, Networks
+from ...runtime.onnx import OnnxNetwork
+from ...runtime.weights import Weights
+from ...tiling import Grid, Span, check_region
+from .grey import count_grey, pack_grey, unpack_grey
+from .layout import HASH_BYTES, Layout, check_hash, pixel_hash
+from .recipe import Recipe
+from .units import (
+    COEFFICIENT_BITS,
+    COLOUR_MAX,
+    COLOURS,
+    LATENTS,
+    LEVEL_MAX,
+    LEVELS,
+    MIXTURE_WEIGHTS,
+    SCALES,
+    STRIDE,
+)
+
+TILE = 512  # pixels; what is chosen when encoding; the file says what decodes
+
+Bytes = npt.NDArray[np.uint8]
+Int32 = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+_WEIGHTS = np.array(MIXTURE_WEIGHTS, np.int32)
+
+
+class L3CCodec:
+    """Any model of the family; built from its weights file. Safe to share between threads."""
+
+    info: ClassVar[CodecInfo] = CodecInfo(name="l3c", wire_version=1, lossless=True, depths=frozenset({8}))
+
+    def __init__(self, weights: Weights, engine: Engine = OnnxNetwork) -> None:
+        self.recipe = Recipe.from_dict(weights.recipe, weights.name)
+        self._networks = Networks(weights, engine)
+        self._coarsest = _uniform()
+        self._levels = Mixture(LEVELS, self.recipe.mixtures)
+        self._colours = Mixture(COLOUR_MAX + 1, self.recipe.mixtures)
+
+    @classmethod
+    def from_weights(cls, weights: Weights, engine: Engine = OnnxNetwork) -> L3CCodec:
+        return cls(weights, engine)
+
+    # --- pictures -------------------------------------------------------------------------------------------------
+
+    def encode(self, image: Image, options: EncodeOptions) -> Payload:
+        """Code the image; every quality gives the same file."""
+        records = []
+        for part in _parts(image):
+            if part.shape[-1] == COLOURS:
+                encoder = Encoder()
+                self._transmit(encoder, part, part.shape[0], part.shape[1], options.threads)
+                stream = encoder.finish()
+            else:
+                stream = pack_grey(part[..., 0])
+            records.append(pixel_hash(part) + stream)
+        return Payload(image.pixels.shape, image.depth, Layout(TILE, records).chunks())
+
+    def count_bits(self, image: Image, options: EncodeOptions) -> float:
+        """Size to expect of the payload in bits, by ideal code lengths."""
+        records = []
+        for part in _parts(image):
+            if part.shape[-1] == COLOURS:
+                counter = BitCounter()
+                self._transmit(counter, part, part.shape[0], part.shape[1], options.threads)
+                size = round(counter.bytes)
+            else:
+                size = count_grey(part[..., 0])
+            records.append(bytes(HASH_BYTES + size))
+        return 8.0 * sum(len(chunk.body) for chunk in Layout(TILE, records).chunks())
+
+    def decode(self, payload: Payload, options: DecodeOptions) -> Image:
+        """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
+        height, width, channels = payload.shape
+        layout = Layout.parse(payload.chunks)
+        region = check_region(options.region, height, width)
+        grid, groups = Grid(height, width, layout.tile), _groups(channels)
+        if len(layout.records) != grid.rows * grid.columns * len(groups):
+            raise CorruptFile(f"the file should have {grid.rows * grid.columns} tiles of {len(groups)} parts")
+        y, x = Span(region.y, region.y + region.height), Span(region.x, region.x + region.width)
+        pixels = np.empty((region.height, region.width, channels), np.uint8)
+        for tile in grid.touching(y, x):
+            rows, columns = tile.y.shared(y), tile.x.shared(x)
+            for number, group in enumerate(groups):
+                record = layout.records[(tile.row * grid.columns + tile.column) * len(groups) + number]
+                part = self._decode_part(record, tile.y.size, tile.x.size, group.stop - group.start, options.threads)
+                check_hash(part, record, f"tile {tile.row},{tile.column}")
+                source = part[rows.within(tile.y), columns.within(tile.x)]
+                pixels[rows.within(y), columns.within(x), group] = source
+        return Image(pixels)
+
+    def _decode_part(self, record: bytes, height: int, width: int, channels: int, threads: int) -> Bytes:
+        stream = record[HASH_BYTES:]
+        if channels != COLOURS:
+            return unpack_grey(stream, height, width)[..., None]
+        decoder = Decoder(stream)
+        part = self._transmit(decoder, None, height, width, threads)
+        decoder.finish()
+        return part
+
+    # --- integers -------------------------------------------------------------------------------------------------
+
+    def _analyse(self, pixels: Bytes, threads: int) -> list[Int32]:
+        """Levels of a tile (h, w, 3) at all scales, each (5, h / 2^s, w / 2^s) of the padded size: the one rounding."""
+        beyond = [(0, -size % STRIDE) for size in pixels.shape[:2]]
+        padded = np.pad(pixels, (*beyond, (0, 0)), "edge").transpose(2, 0, 1)[None]
+        x = padded.astype(np.float32) / np.float32(COLOUR_MAX / 2) - np.float32(1)
+        found = self._networks.get("analysis", threads)(x=x)
+        return [np.rint(np.clip(z[0], -LEVEL_MAX, LEVEL_MAX)).astype(np.int32) for z in found]
+
+    def _transmit(self, coder: Coder, pixels: Bytes | None, height: int, width: int, threads: int) -> Bytes:
+        """The symbol program of encoder, decoder and bit counter: a tile (height, width, 3), or None when decoding.
+
+        The coarsest levels first, then what each scale predicts: the levels of the next finer one, colours at last.
+        """
+        known: Sequence[Int32 | None] = [None] * SCALES if pixels is None else self._analyse(pixels, threads)
+        coarsest = LATENTS, -(-height // STRIDE), -(-width // STRIDE)
+        levels = _code_levels(coder, known[-1], self._coarsest, np.zeros(coarsest, np.int32))
+        inputs: dict[str, Floats] = {}
+        for scale in range(SCALES, 1, -1):
+            outputs = self._stage(scale, levels, inputs, threads)
+            inputs = {"coarser": outputs[0]}
+            parameters = np.moveaxis(_mixtures(outputs[1:], LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
+            levels = _code_levels(coder, known[scale - 2], self._levels, parameters)
+        outputs = self._stage(1, levels, inputs, threads)
+        return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs[1:]])
+
+    def _stage(self, scale: int, levels: Int32, inputs: dict[str, Floats], threads: int) -> list[Floats]:
+        """Features and parameters of what is twice as large."""
+        return self._networks.get(f"stage{scale}", threads)(levels=levels[None].astype(np.float32), **inputs)
+
+    def _code_colours(self, coder: Coder, pixels: Bytes | None, outputs: list[Floats]) -> Bytes:
+        """Code red, green that moves with red, blue that moves with both; (h, w, 3)."""
+        parameters = _mixtures(outputs[:4], COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
+        _, _, height, width = outputs[4].shape
+        green_red, blue_red, blue_green = outputs[4].reshape(COLOURS, -1, height, width).astype(np.int32)
+        decoded = np.empty((height, width, COLOURS), np.uint8)
+
+        def code(colour: int) -> Int32:
+            """How far the colour lies from its locations, (components, h, w)."""
+            symbols = None if pixels is None else pixels[..., colour].astype(np.int32)
+            symbols = coder.code(symbols, self._colours, parameters[colour])
+            decoded[..., colour] = symbols
+            return (symbols << LOCATION_BITS) - parameters[colour, 0]  # type: ignore[no-any-return]
+
+        red = code(0)
+        parameters[1, 0] += green_red * red >> COEFFICIENT_BITS
+        green = code(1)
+        parameters[2, 0] += blue_red * red + blue_green * green >> COEFFICIENT_BITS
+        code(2)
+        return decoded
+
+
+def _uniform() -> Tables:
+    """One table, all levels alike."""
+    return Tables.from_arrays(
+        {
+            "frequencies": np.append(np.full(LEVELS, (1 << PRECISION) // LEVELS), (1 << PRECISION) % LEVELS).astype(
+                np.uint16
+            ),
+            "lengths": np.array([LEVELS], np.int32),
+            "minimums": np.zeros(1, np.int32),
+        }
+    )
+
+
+def _groups(channels: int) -> list[slice]:
+    """The channels of each part."""
+    colours = COLOURS if channels >= COLOURS else 1
+    return [slice(0, colours), slice(colours, channels)][: 1 + (channels > colours)]
+
+
+def _parts(image: Image) -> Iterator[Bytes]:
+    """Parts (h, w, c) of tile after tile."""
+    pixels = image.pixels.astype(np.uint8, copy=False)
+    for tile in Grid(image.height, image.width, TILE):
+        for group in _groups(image.channels):
+            yield np.ascontiguousarray(pixels[slice(*tile.y), slice(*tile.x), group])
+
+
+def _mixtures(outputs: list[Floats], channels: int, middle: int) -> Int32:
+    """Parameters for the coder (channels, 3, k, h, w).
+
+    Outputs are base (1, channels, h, w), location, scale, weight, each (1, channels * k, h, w).
+    """
+    base, location, scale, weight = (output.reshape(channels, -1, *output.shape[2:]) for output in outputs)
+    parameters = np.empty((channels, 3, *location.shape[1:]), np.int32)
+    np.add(location, base + np.float32(middle), out=parameters[:, 0], casting="unsafe")
+    parameters[:, 1] = scale
+    parameters[:, 2] = _WEIGHTS[weight.astype(np.intp)]
+    return parameters
+
+
+def _code_levels(coder: Coder, levels: Int32 | None, model: Tables | Mixture, parameters: Int32) -> Int32:
+    """Code levels (5, h, w), or decode where they are None."""
+    symbols = coder.code(None if levels is None else levels + LEVEL_MAX, model, parameters)
+    if symbols.size and not 0 <= int(symbols.min()) <= int(symbols.max()) < LEVELS:
+        raise CorruptFile("a latent is out of range")
+    return symbols - LEVEL_MAX
+
+
+CODEC = L3CCodec
