@@ -14,8 +14,8 @@ from ...nets.exact import ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.straight_through import clamp_inward
 from .recipe import Recipe
-from .start import analysis_start, synthesis_start
-from .units import COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, SCALES
+from .start import latents, synthesis_start, to_luma
+from .units import COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, SCALES
 
 REALS_PER_LEVEL = LEVEL_UNIT / 2**ACTIVATION_BITS
 LOCATION_PER_REAL = 4.0  # symbols that a "location" output of 1 stands for
@@ -41,11 +41,9 @@ class EncoderBlock(nn.Module):
 class EncoderScale(nn.Module):
     """Features of the scale before to features and latents of half the size; float, only the encoder runs it.
 
-    Latents are means and details of 2x2 places (`start.py`), to which the network adds. What it adds counts a tenth, so
-    that the latents move slower than what has to follow them.
+    It starts by adding nothing to the latents of `start.py`. What it adds counts a tenth, so that the latents move
+    slower than what has to follow them.
     """
-
-    start: Tensor
 
     def __init__(self, recipe: Recipe, scale: int) -> None:
         super().__init__()
@@ -55,35 +53,35 @@ class EncoderScale(nn.Module):
         self.blocks = nn.Sequential(*(EncoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = nn.Conv2d(width, width, 3, padding=1)
         self.latents = nn.Conv2d(width, LATENTS, 1)
-        self.register_buffer("start", analysis_start(scale))
         nn.init.zeros_(self.latents.weight)
         assert self.latents.bias is not None
         nn.init.zeros_(self.latents.bias)
 
-    def forward(self, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features or picture (b, c, 2h, 2w) and the latents or the picture before -> features and z (b, 5, h, w).
-
-        Z is nominally in [-1, 1].
-        """
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features before, or the picture, (b, c, 2h, 2w) -> features and what to add to the levels (b, 5, h, w)."""
         features = self.down(self.head(features))
         features = features + self.tail(self.blocks(features))
-        return features, F.conv2d(x, self.start, stride=2) + 0.1 * self.latents(features)
+        return features, 0.1 * LEVEL_MAX * self.latents(features)
 
 
 class Analysis(nn.Module):
     """A picture to the latents of all scales, not yet rounded, in levels."""
 
+    mean: Tensor
+
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
+        self.register_buffer("mean", torch.full((COLOURS, 1, 2, 2), 0.25))
         self.scales = nn.ModuleList(EncoderScale(recipe, scale) for scale in range(1, SCALES + 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(b, 3, h, w) in [-1, 1], sizes multiples of 8 -> (b, 5, h / 2^s, w / 2^s) for s = 1, 2, 3."""
-        features = z = x
+        features, values = x, to_luma(x)
         found = []
         for scale in self.scales:
-            features, z = scale(features, z)
-            found.append(z * LEVEL_MAX)
+            features, added = scale(features)
+            values = F.conv2d(values, self.mean, stride=2, groups=COLOURS)
+            found.append(latents(values) + added)
         return tuple(found)
 
 
@@ -115,15 +113,15 @@ class Head(nn.Module):
         self.coefficient = (
             ExactConv(width, coefficients * recipe.mixtures, output="coefficient") if coefficients else None
         )
-        # components from a quarter of a level or one grey value to four octaves more
-        octaves = torch.linspace(0, 4, recipe.mixtures) + (3 if coefficients else 1)
+        # components from a quarter of a level or half a grey value to four octaves more
+        octaves = torch.linspace(0, 4, recipe.mixtures) + (2 if coefficients else 1)
         with torch.no_grad():
             for layer in (self.location, self.scale, self.weight, self.coefficient):
                 if layer is not None:
                     layer.weight.mul_(0.1)  # what biases and `start.py` say is better at first
             self.scale.bias.copy_(octaves.repeat(channels) * 8 / PARAMETERS_PER_REAL)
             if self.coefficient is not None:  # G follows R; B follows G
-                start = torch.tensor([48.0, 8.0, 40.0])[:coefficients]
+                start = torch.tensor([60.0, 4.0, 60.0])[:coefficients]
                 self.coefficient.bias.copy_(start.repeat_interleave(recipe.mixtures) / PARAMETERS_PER_REAL)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -148,8 +146,7 @@ class Stage(nn.Module):
         self.linear = ExactConv(2 * LATENTS, 4 * self.channels, 3, output="location").requires_grad_(False)
         self.shuffle = nn.PixelShuffle(2)
         self.head = Head(recipe, self.channels, COLOURS if scale == 1 else 0)
-        symbols = COLOUR_MAX / 2 / LEVEL_MAX if scale == 1 else 1.0
-        start = synthesis_start(scale) * symbols / (REALS_PER_LEVEL * LOCATION_PER_REAL)
+        start = synthesis_start(scale) / (REALS_PER_LEVEL * LOCATION_PER_REAL)
         with torch.no_grad():
             self.enter.weight.mul_(0.25)  # levels reach 24, activations 32
             self.linear.weight.copy_(torch.cat([start, -start], 1))
