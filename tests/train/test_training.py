@@ -1,5 +1,6 @@
 """Training from pictures to weights: every shipped recipe, resuming, warm starts, steps that go wrong."""
 
+import importlib
 import io
 import json
 import subprocess
@@ -20,11 +21,12 @@ from calotype.image import Image
 from calotype.runtime.weights import Weights
 from calotype.train.data import TILE, cut_crops, draw_places, load_tiles
 from calotype.train.export import export_run
-from calotype.train.loop import Run, train
+from calotype.train.loop import Run, codec_training, train
 from calotype.train.schedule import Schedule, seconds
 from calotype.train.state import load_state
 
 RECIPES = ["factorized", "hyperprior", "mean-scale", "swift"]
+LOSSLESS = ["l3c.compact", "l3c.paper"]
 
 
 def picture(seed: int, height: int, width: int) -> PIL.Image.Image:
@@ -105,6 +107,22 @@ def test_recipe_trains_exports_and_codes(recipe, data, tmp_path):
     assert decoded.std() > 0
 
 
+@pytest.mark.parametrize("model", LOSSLESS)
+def test_lossless_recipe_trains_exports_and_codes(model, data, tmp_path):
+    run = Run(model, [data], tmp_path / "run", short(2.0), log_every=1)
+    progress = train(run)
+    *steps, validation, _ = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
+    assert len(steps) == progress.step >= 1
+    assert all(0 < line["bpsp_colours"] < line["bpsp"] < 10 and line["skipped"] == 0 for line in steps)
+    assert 0 < validation["validation_bpsp"] < 10
+
+    weights = Weights.open(export_run(run.out, tmp_path / "weights"))
+    codec = importlib.import_module(f"calotype.codecs.{model.partition('.')[0]}.codec").CODEC.from_weights(weights)
+    photo = np.asarray(picture(3, 96, 80))
+    payload = codec.encode(Image.from_array(photo), EncodeOptions())
+    np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, photo)
+
+
 def test_one_rate_models_refuse_a_quality(data):
     torch.manual_seed(0)
     codec = VAECodec(Weights(training.freeze(training.build("factorized")), "factorized"))
@@ -112,9 +130,10 @@ def test_one_rate_models_refuse_a_quality(data):
         codec.encode(Image.from_array(np.zeros((8, 8, 3), np.uint8)), EncodeOptions(quality=50))
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_steps_lower_the_loss(recipe, data):
+@pytest.mark.parametrize("name", [*(f"vae.{recipe}" for recipe in RECIPES), "l3c.compact"])
+def test_steps_lower_the_loss(name, data):
     torch.manual_seed(0)
+    training, recipe = codec_training(name)
     model = training.build(recipe)
     crops = cut_crops(load_tiles([data])[0], draw_places(2, 3, 64, torch.Generator().manual_seed(0)), 64)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-4)

@@ -61,6 +61,13 @@ def _shape(attributes: Attributes, x: Tensor) -> Tensor:
     return torch.tensor(x.shape[attributes.get("start", 0) : attributes.get("end")])
 
 
+def _slice(attributes: Attributes, x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor, steps: Tensor) -> Tensor:
+    places = [slice(None)] * x.dim()
+    for axis, *place in zip(*(part.tolist() for part in (axes, starts, ends, steps)), strict=True):
+        places[axis] = slice(*place)
+    return x[tuple(places)]
+
+
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Abs": lambda attributes, x: x.abs(),
     "Add": lambda attributes, a, b: a + b,
@@ -75,9 +82,11 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Log": lambda attributes, x: torch.log(x),
     "Mul": lambda attributes, a, b: a * b,
     "Neg": lambda attributes, x: -x,
+    "Relu": lambda attributes, x: torch.relu(x),
     "Reshape": _reshape,
     "Shape": _shape,
     "Sign": lambda attributes, x: torch.sign(x),
+    "Slice": _slice,
     "Sqrt": lambda attributes, x: torch.sqrt(x),
     "Sub": lambda attributes, a, b: a - b,
     "Transpose": lambda attributes, x: x.permute(attributes["perm"]),

@@ -21,6 +21,7 @@ from ...runtime.engine import Engine, Networks
 from ...runtime.onnx import OnnxNetwork
 from ...runtime.weights import Weights
 from ...tiling import Grid, Span, check_region
+from .drawn import pack_colours, unpack_colours
 from .grey import count_grey, pack_grey, unpack_grey
 from .layout import HASH_BYTES, Layout, check_hash, pixel_hash
 from .recipe import Recipe
@@ -37,6 +38,8 @@ from .units import (
 )
 
 TILE = 512  # pixels; what is chosen when encoding; the file says what decodes
+
+DRAWN, MODELLED = 0, 1  # kinds of colour records: without the network, and with it
 
 Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
@@ -65,29 +68,31 @@ class L3CCodec:
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image; every quality gives the same file."""
-        records = []
-        for part in _parts(image):
-            if part.shape[-1] == COLOURS:
-                encoder = Encoder()
-                self._transmit(encoder, part, part.shape[0], part.shape[1], options.threads)
-                stream = encoder.finish()
-            else:
-                stream = pack_grey(part[..., 0])
-            records.append(pixel_hash(part) + stream)
+        records = [self._encode_part(part, options.threads) for part in _parts(image)]
         return Payload(image.pixels.shape, image.depth, Layout(TILE, records).chunks())
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload in bits, by ideal code lengths."""
-        records = []
-        for part in _parts(image):
-            if part.shape[-1] == COLOURS:
-                counter = BitCounter()
-                self._transmit(counter, part, part.shape[0], part.shape[1], options.threads)
-                size = round(counter.bytes)
-            else:
-                size = count_grey(part[..., 0])
-            records.append(bytes(HASH_BYTES + size))
+        records = [bytes(self._count_part(part, options.threads)) for part in _parts(image)]
         return 8.0 * sum(len(chunk.body) for chunk in Layout(TILE, records).chunks())
+
+    def _encode_part(self, part: Bytes, threads: int) -> bytes:
+        if part.shape[-1] != COLOURS:
+            return pixel_hash(part) + pack_grey(part[..., 0])
+        encoder = Encoder()
+        self._transmit(encoder, part, part.shape[0], part.shape[1], threads)
+        stream = encoder.finish()
+        drawn = pack_colours(part, len(stream))
+        return pixel_hash(part) + (bytes([MODELLED]) + stream if drawn is None else bytes([DRAWN]) + drawn)
+
+    def _count_part(self, part: Bytes, threads: int) -> int:
+        """Bytes to expect of a part's record."""
+        if part.shape[-1] != COLOURS:
+            return HASH_BYTES + count_grey(part[..., 0])
+        counter = BitCounter()
+        self._transmit(counter, part, part.shape[0], part.shape[1], threads)
+        size = round(counter.bytes)
+        return HASH_BYTES + 1 + len(pack_colours(part, size) or bytes(size))
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
@@ -110,9 +115,14 @@ class L3CCodec:
         return Image(pixels)
 
     def _decode_part(self, record: bytes, height: int, width: int, channels: int, threads: int) -> Bytes:
-        stream = record[HASH_BYTES:]
+        body = record[HASH_BYTES:]
         if channels != COLOURS:
-            return unpack_grey(stream, height, width)[..., None]
+            return unpack_grey(body, height, width)[..., None]
+        kind, stream = body[:1], body[1:]
+        if kind == bytes([DRAWN]):
+            return unpack_colours(stream, height, width)
+        if kind != bytes([MODELLED]):
+            raise CorruptFile("a tile of unknown kind")
         decoder = Decoder(stream)
         part = self._transmit(decoder, None, height, width, threads)
         decoder.finish()

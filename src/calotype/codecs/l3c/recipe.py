@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from typing import Any
 
-from ...coding.mixture import MAX_COMPONENTS
 from ...errors import Unsupported
-from .units import LATENTS
+from .units import LATENTS, MIXTURES_MAX
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.features < 2 * LATENTS or min(self.up, self.head) < 1 or self.blocks < 0:
             raise Unsupported(f"recipe {self.name}: features, blocks, up or head are too few")
-        if not 1 <= self.mixtures <= MAX_COMPONENTS:
-            raise Unsupported(f"recipe {self.name}: 1 to {MAX_COMPONENTS} mixtures, not {self.mixtures}")
+        if not 1 <= self.mixtures <= MIXTURES_MAX:
+            raise Unsupported(f"recipe {self.name}: 1 to {MIXTURES_MAX} mixtures, not {self.mixtures}")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...nets.straight_through import clamp_inward, ste_floor, ste_round
 from .freeze import freeze, thaw
@@ -18,6 +19,7 @@ __all__ = ["build", "freeze", "loss", "thaw"]
 _LOCATION_UNIT = 64  # per symbol, as in coding/mixture.py, which cannot be imported where only training is installed
 _SCALES_PER_OCTAVE = 8
 _TOTAL = 2**16
+FREE_SHARE = 0.1  # of the loss, which is counted without a least frequency
 
 
 def build(recipe_name: str) -> L3C:
@@ -26,24 +28,29 @@ def build(recipe_name: str) -> L3C:
 
 
 def mixture_bits(symbols: Tensor, location: Tensor, scale: Tensor, weight: Tensor, count: int) -> Tensor:
-    """Bits of symbols 0 .. count - 1 (b, c, h, w) under mixtures (b, c, k, h, w) in the coder's units.
+    """Bits of symbols 0 .. count - 1 (b, c, h, w) under mixtures (b, c, k, h, w) in the coder's units, in two ways.
 
-    As the coder counts them, but for the rounding of its table: each symbol has at least 1 / 2^16.
+    (2, b, c, h, w): as the coder counts them, but for the rounding of its table, with a frequency of at least 1 for
+    each symbol; and without that, so that symbols far from where they were expected have a gradient, too.
+
+    With L the logistic function, L(a) - L(b) = L(a) L(-b) (1 - exp(b - a)).
     """
     symbols = symbols[:, :, None]
     distance = symbols - location / _LOCATION_UNIT
     sharpness = torch.exp2(3 - scale / _SCALES_PER_OCTAVE)
-    above = torch.sigmoid((distance + 0.5) * sharpness)
-    below = torch.sigmoid((distance - 0.5) * sharpness)
-    above = torch.where(symbols >= count - 1, torch.ones_like(above), above)
-    below = torch.where(symbols <= 0, torch.zeros_like(below), below)
-    shares = torch.softmax(weight * (math.log(2) / WEIGHTS_PER_OCTAVE), 2)
-    probability = (shares * (above - below)).sum(2)
-    return -torch.log2((probability * (_TOTAL - count) + 1) / _TOTAL)
+    below = F.logsigmoid((distance + 0.5) * sharpness)
+    above = F.logsigmoid((0.5 - distance) * sharpness)
+    first, last = symbols <= 0, symbols >= count - 1
+    inner = torch.where(last, 0.0, below) + torch.where(first, 0.0, above)
+    parts = inner + torch.where(first | last, 0.0, torch.log(-torch.expm1(-sharpness)))
+    shares = torch.log_softmax(weight * (math.log(2) / WEIGHTS_PER_OCTAVE), 2)
+    log_probability = torch.logsumexp(shares + parts, 2)
+    coded = -torch.log2((log_probability.exp() * (_TOTAL - count) + 1) / _TOTAL)
+    return torch.stack([coded, log_probability * (-1 / math.log(2))])
 
 
 def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
-    """Bits of colours 0 .. 255 (b, 3, h, w); G's locations move with R, B's with both."""
+    """`mixture_bits` of colours 0 .. 255 (b, 3, h, w); G's locations move with R, B's with both."""
     b, _, h, w = colours.shape
     base, *others = parameters
     location, scale, weight, coefficient = (p.reshape(b, COLOURS, model.recipe.mixtures, h, w) for p in others)
@@ -57,7 +64,7 @@ def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> 
 
 
 def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
-    """Bits of levels (b, 5, h, w)."""
+    """`mixture_bits` of levels (b, 5, h, w)."""
     b, _, h, w = levels.shape
     base, *others = parameters
     location, scale, weight = (p.reshape(b, LATENTS, model.recipe.mixtures, h, w) for p in others)
@@ -66,7 +73,7 @@ def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Te
 
 
 def bits(model: L3C, x: Tensor) -> list[Tensor]:
-    """Bits (b,) of pictures (b, 3, h, w) in [0, 1], and of the latents of scales 1, 2, 3.
+    """Bits (2, b), counted in the two ways of `mixture_bits`, of pictures (b, 3, h, w) in [0, 1] and of each scale.
 
     Levels are rounded, with straight-through gradients.
     """
@@ -79,15 +86,15 @@ def bits(model: L3C, x: Tensor) -> list[Tensor]:
             each = colour_bits(model, torch.round(x * COLOUR_MAX), tuple(parameters))
         else:
             each = level_bits(model, levels[scale - 2], tuple(parameters))
-        found.insert(0, each.sum((1, 2, 3)))
+        found.insert(0, each.sum((2, 3, 4)))
     uniform = math.log2(LEVELS) * levels[-1][0].numel()  # the coarsest scale has no model
     return [*found, torch.full_like(found[0], uniform)]
 
 
 def loss(model: L3C, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Bits per sub-pixel of a batch (b, 3, h, w) in [0, 1], and what to log; the models have no rates for `numbers`."""
-    parts = [part.mean() / x[0].numel() for part in bits(model, x)]
-    total = torch.stack(parts).sum()
+    parts = [part.mean(1) / x[0].numel() for part in bits(model, x)]
+    coded, free = torch.stack(parts).sum(0)
     names = ("bpsp_colours", "bpsp_scale_1", "bpsp_scale_2", "bpsp_scale_3")
-    figures = {name: part.detach() for name, part in zip(names, parts, strict=True)}
-    return total, {"bpsp": total.detach(), **figures}
+    figures = {name: part[0].detach() for name, part in zip(names, parts, strict=True)}
+    return coded + FREE_SHARE * (free - coded), {"bpsp": coded.detach(), **figures}

@@ -10,6 +10,7 @@ LEVELS = 2 * LEVEL_MAX + 1  # 25 of them in [-1, 1], likewise
 LEVEL_UNIT = 128  # activations per level: what exact networks are given
 STRIDE = 2**SCALES  # padded sizes are multiples of it
 
+MIXTURES_MAX = 10  # that the coder takes
 COLOURS = 3
 COLOUR_MAX = 255
 COEFFICIENT_BITS = 6  # coefficients of colours coded before count 1/64

@@ -1,0 +1,239 @@
+"""The `l3c` codec on small untrained models: integers, tiles, engines, damage. Trained weights: tests/contract."""
+
+import numpy as np
+import pytest
+import torch
+
+from calotype.codec import DecodeOptions, EncodeOptions, Payload, Region
+from calotype.codecs.l3c import codec as l3c
+from calotype.codecs.l3c.drawn import pack_colours
+from calotype.codecs.l3c.freeze import freeze, thaw
+from calotype.codecs.l3c.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
+from calotype.codecs.l3c.layout import Layout
+from calotype.codecs.l3c.networks import L3C
+from calotype.codecs.l3c.recipe import Recipe
+from calotype.codecs.l3c.start import FINE, LUMA, latents, to_luma
+from calotype.codecs.l3c.training import bits
+from calotype.codecs.l3c.units import LEVEL_MAX, MIXTURE_WEIGHTS
+from calotype.coding import BitCounter
+from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
+from calotype.image import Image
+from calotype.runtime.torch import TorchNetwork
+from calotype.runtime.weights import Weights
+
+SMALL = Recipe(name="small", source="a test", features=12, blocks=1, up=8, head=8, mixtures=3)
+NEAR = 1e-3  # of the code length: what the training's floating point and the coder's table may differ by
+
+
+@pytest.fixture(autouse=True)
+def networks_only(monkeypatch):
+    """Untrained networks would never be chosen."""
+    monkeypatch.setattr(l3c, "pack_colours", lambda pixels, below: None)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    model = L3C(SMALL)
+    with torch.no_grad():  # as after training: every layer does something
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.03 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture(scope="module")
+def weights(model):
+    return Weights(freeze(model), "small.calow")
+
+
+@pytest.fixture(scope="module")
+def codec(weights):
+    return l3c.L3CCodec.from_weights(weights)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """Smooth colours, some of them saturated, with texture."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:130, :171] / 40
+    waves = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(0.5 * x)], -1)
+    return np.clip(128 + 120 * waves + rng.normal(0, 6, waves.shape), 0, 255).astype(np.uint8)
+
+
+def encode(codec, pixels, **options):
+    return codec.encode(Image.from_array(pixels), EncodeOptions(**options))
+
+
+def test_latents_hold_colours_closely():
+    """Any colour: luma to half a level, chromas to half a fine one, and no digit too large."""
+    grid = torch.linspace(-1, 1, 18)
+    x = torch.stack(torch.meshgrid(grid, grid, grid, indexing="ij")).reshape(1, 3, 18, -1)
+    values = to_luma(x)
+    levels = latents(values).round()
+    assert levels.abs().max() <= LEVEL_MAX
+    luma, chroma = levels[:, :1] * LUMA, levels[:, 1:3] * FINE + levels[:, 3:] * 15
+    assert (luma - values[:, :1]).abs().max() <= LUMA / 2 + 1e-3
+    assert (chroma - values[:, 1:]).abs().max() <= FINE / 2 + 1e-3
+
+
+def test_a_fresh_model_predicts_gradients():
+    """Nothing is trained, and a plane in a slope costs little: the interpolation does its part."""
+    y, x = np.mgrid[:64, :64]
+    slope = np.stack([60 + x + y // 2, 40 + 2 * x, 200 - y], -1).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, slope.shape, np.uint8)
+    codec = l3c.L3CCodec(Weights(freeze(L3C(SMALL)), "fresh"))
+    sizes = []
+    for pixels in (slope, noise):
+        counter = BitCounter()
+        codec._transmit(counter, pixels, 64, 64, 1)
+        sizes.append(counter.bits / pixels.size)
+    assert sizes[0] < 5.5 < 8 < sizes[1]
+
+
+def test_weights_are_quarter_octaves():
+    exact = 2 ** (np.arange(64) / 4)
+    assert (np.abs(np.array(MIXTURE_WEIGHTS) - exact) <= 1).all()
+    assert min(MIXTURE_WEIGHTS) > 0
+
+
+def test_training_counts_the_coders_bits(model, codec, photo):
+    """Straight-through layers, the floating-point mixture and the colours' moved locations are those of the coder."""
+    pixels = photo[:128, :168]
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        trained = sum(float(part[0]) for part in bits(model, x))
+    counted = codec.count_bits(Image(pixels), EncodeOptions())
+    assert abs(trained / (counted - 8 * 8) - 1) < NEAR  # less hash, length and the stream's ends
+
+
+def test_engines_and_threads_give_every_pixel(weights, codec, photo):
+    payload = encode(codec, photo, threads=1)
+    other = l3c.L3CCodec(weights, TorchNetwork)
+    for decoder in (codec, other):
+        for threads in (1, 2):
+            np.testing.assert_array_equal(decoder.decode(payload, DecodeOptions(threads=threads)).pixels, photo)
+    np.testing.assert_array_equal(codec.decode(encode(other, photo), DecodeOptions()).pixels, photo)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_tiles_and_regions(codec, photo, monkeypatch, channels):
+    monkeypatch.setattr(l3c, "TILE", 64)
+    pixels = np.concatenate([photo, photo[..., :1] // 3], -1)[..., [0, 3] if channels < 3 else [0, 1, 2, 3]]
+    pixels = np.ascontiguousarray(pixels[..., :channels])
+    payload = encode(codec, pixels)
+    assert len(Layout.parse(payload.chunks).records) == 3 * 3 * (2 if channels in (2, 4) else 1)
+    np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, pixels)
+    for region in (Region(0, 0, 1, 1), Region(50, 60, 100, 70), Region(170, 129, 1, 1), Region(63, 0, 2, 130)):
+        part = codec.decode(payload, DecodeOptions(region=region)).pixels
+        x, y, width, height = region
+        np.testing.assert_array_equal(part, pixels[y : y + height, x : x + width])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 3), (31, 33), (65, 64), (100, 2)])
+def test_planes_come_back(shape):
+    rng = np.random.default_rng(1)
+    smooth = 128 + 60 * np.sin(np.indices(shape).sum(0) / 9) + rng.normal(0, 2, shape)
+    for plane in (rng.integers(0, 256, shape), np.full(shape, 255), smooth):
+        plane = plane.astype(np.uint8)
+        packed = pack_grey(plane)
+        assert abs(count_grey(plane) - len(packed)) <= 4
+        np.testing.assert_array_equal(unpack_grey(packed, *shape), plane)
+
+
+def test_planes_take_the_shorter_way(photo):
+    assert pack_grey(photo[..., 0])[0] == INTERPOLATED
+    assert pack_grey(np.full((90, 80), 255, np.uint8))[0] == PACKED
+
+
+def test_drawings_and_noise_take_another_way(codec, monkeypatch):
+    """Flat areas become far smaller than a network can say, and noise does not grow."""
+    monkeypatch.setattr(l3c, "pack_colours", pack_colours)
+    drawing = np.zeros((100, 120, 3), np.uint8)
+    drawing[20:60, 30:90] = 250, 10, 60
+    noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
+    for pixels, largest in ((drawing, 400), (noise, 1.01 * noise.size)):
+        payload = encode(codec, pixels)
+        assert Layout.parse(payload.chunks).records[0][4] == l3c.DRAWN
+        assert len(payload.chunks[0].body) < largest
+        assert codec.count_bits(Image(pixels), EncodeOptions()) == 8 * len(payload.chunks[0].body)
+        np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, pixels)
+        assert pack_colours(pixels, len(payload.chunks[0].body) - 20) is None
+
+
+def test_planes_refuse_damage(photo):
+    plane = photo[:40, :40, 0]
+    packed = pack_grey(plane)
+    for damaged in (b"", b"\x02" + packed[1:], packed[:-2], packed + b"xx", b"\x00nonsense"):
+        with pytest.raises(CalotypeError):
+            unpack_grey(damaged, 40, 40)
+
+
+def test_other_parameters_are_a_desync(codec, photo):
+    """A decoder that would go wrong says so: here one scale is off by one."""
+    payload = encode(codec, photo)
+    get = codec._networks.get
+
+    class Wrong:
+        def get(self, name, threads):
+            network = get(name, threads)
+            if name != "stage1":
+                return network
+            return lambda **inputs: [output + (number == 3) for number, output in enumerate(network(**inputs))]
+
+    broken = l3c.L3CCodec.__new__(l3c.L3CCodec)
+    broken.__dict__ |= codec.__dict__ | {"_networks": Wrong()}
+    with pytest.raises((Desync, CorruptFile)):
+        broken.decode(payload, DecodeOptions())
+
+
+def test_pixels_are_hashed(codec, photo):
+    """A stream that decodes well, to other pixels than the hash is of."""
+    payload, other = (encode(codec, pixels) for pixels in (photo, photo[::-1]))
+    first, second = (Layout.parse(p.chunks) for p in (payload, other))
+    mixed = Layout(first.tile, [first.records[0][:4] + second.records[0][4:]])
+    with pytest.raises(Desync, match="tile 0,0"):
+        codec.decode(Payload(payload.shape, 8, mixed.chunks()), DecodeOptions())
+
+
+def test_damaged_payloads_are_refused(codec, photo):
+    payload = encode(codec, photo[:40, :40])
+    (chunk,) = payload.chunks
+    rng = np.random.default_rng(5)
+    for place in rng.integers(1, len(chunk.body), 40):
+        body = bytearray(chunk.body)
+        body[place] ^= 1 << rng.integers(8)
+        with pytest.raises(CalotypeError):
+            codec.decode(Payload(payload.shape, 8, (chunk._replace(body=bytes(body)),)), DecodeOptions())
+    for length in range(0, len(chunk.body), 97):
+        with pytest.raises(CalotypeError):
+            codec.decode(Payload(payload.shape, 8, (chunk._replace(body=chunk.body[:length]),)), DecodeOptions())
+    for side in (0, 17):
+        body = bytes([side]) + chunk.body[1:]
+        with pytest.raises(CorruptFile, match="tiles of"):
+            codec.decode(Payload(payload.shape, 8, (chunk._replace(body=body),)), DecodeOptions())
+    with pytest.raises(UnsupportedFile):
+        codec.decode(Payload(payload.shape, 8, (chunk, chunk._replace(tag="Q"))), DecodeOptions())
+    with pytest.raises(CorruptFile):
+        codec.decode(Payload((600, 40, 3), 8, payload.chunks), DecodeOptions())
+
+
+def test_weights_thaw_into_the_same_model(weights, photo):
+    again = Weights(freeze(thaw(weights)), "again")
+    assert again.recipe == weights.recipe
+    assert encode(l3c.L3CCodec(again), photo) == encode(l3c.L3CCodec(weights), photo)
+
+
+def test_recipes_refuse_what_they_cannot_be():
+    with pytest.raises(Unsupported, match="unknown key 'fetures'"):
+        Recipe.from_dict(SMALL.to_dict() | {"fetures": 3}, "here.toml")
+    with pytest.raises(Unsupported, match="mixtures, not 11"):
+        Recipe.from_dict(SMALL.to_dict() | {"mixtures": 11}, "here.toml")
+    with pytest.raises(Unsupported, match="no recipe 'papper'"):
+        Recipe.load("papper")
+
+
+def test_the_papers_recipe_has_its_size():
+    """5.0 million parameters in the paper."""
+    count = sum(parameter.numel() for parameter in L3C(Recipe.load("paper")).parameters())
+    assert 4.5e6 < count < 5.5e6
