@@ -90,6 +90,7 @@ def test_recipe_trains_exports_and_codes(recipe, data, tmp_path):
     assert len(steps) == progress.step
     assert all(line["bpp"] > 0 and line["psnr"] > 0 and line["skipped"] == 0 for line in steps)
     assert validation["validation_bpp"] > 0
+    assert len(validation["validation_curve"]) == (5 if recipe == "swift" else 1)
     assert 0 < throughput["of_matrix_product"] < 1
     assert 0.3 < throughput["of_time_in_steps"] <= 1
 

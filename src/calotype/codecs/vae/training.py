@@ -16,7 +16,7 @@ from .networks import VAE
 from .recipe import Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
-__all__ = ["build", "freeze", "halve_precision", "loss", "thaw"]
+__all__ = ["build", "fixed_numbers", "freeze", "halve_precision", "loss", "thaw"]
 
 
 def build(recipe_name: str) -> VAE:
@@ -28,6 +28,11 @@ def _noise(x: Tensor) -> Tensor:
     return torch.rand_like(x) - 0.5
 
 
+def _side_symbols(model: VAE, x: Tensor) -> Tensor:
+    """What the factorised density sees: integers, or in training something near them that it can be fitted to."""
+    return x + _noise(x) if model.training else torch.round(x)
+
+
 def _sigma(index: Tensor) -> Tensor:
     low, high = math.log(SIGMA_MIN), math.log(SIGMA_MAX)
     return torch.exp(low + index * ((high - low) / (SIGMA_COUNT - 1)))
@@ -37,13 +42,13 @@ def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Code pictures x (b, 3, h, w) in [0, 1] at rates t (b,): reconstruction and bits (b,).
 
     Rounding is straight-through, for the rate of Gaussian latents too: with noise there, low rates are overestimated
-    threefold. Uniform noise stands for it only under the factorised density.
+    threefold. Uniform noise stands for it only under the factorised density, and only while the model is in training.
     """
     gain, inverse_gain = model.gains(t)
     analysis_scale, synthesis_scale = model.scales(t)
     scaled = model.analysis(x, analysis_scale) * gain
     if model.recipe.prior == "factorized":
-        bits = model.side.bits(scaled + _noise(scaled), t).sum((1, 2, 3))
+        bits = model.side.bits(_side_symbols(model, scaled), t).sum((1, 2, 3))
         decoded = ste_round(scaled)
     else:
         decoded, bits = _code_gaussian(model, scaled, t)
@@ -53,7 +58,7 @@ def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Scaled latents -> as decoded, and bits (b,)."""
     z = model.hyper_analysis(scaled)
-    bits = model.side.bits(z + _noise(z), t).sum((1, 2, 3))
+    bits = model.side.bits(_side_symbols(model, z), t).sum((1, 2, 3))
     features = model.hyper_synthesis(ste_round(z), model.rate_plane(t, *z.shape[2:]))
     rate = model.rate_plane(t, *features.shape[2:])
     steps = model.recipe.context_steps
@@ -82,6 +87,11 @@ def loss(model: VAE, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tens
     lmbda = model.lmbda(numbers)
     total = ((bpp + lmbda * 255**2 * mse) * lmbda.rsqrt()).mean() * LOSS_SCALE
     return total, {"bpp": bpp.detach().mean(), "psnr": -10 * mse.detach().clamp_min(1e-10).log10().mean()}
+
+
+def fixed_numbers(model: VAE) -> tuple[float, ...]:
+    """Rates that a validation measures at: some from low to high, or the one that there is."""
+    return (0.1, 0.3, 0.5, 0.7, 0.9) if model.recipe.variable_rate else (0.0,)
 
 
 def halve_precision(model: VAE) -> None:
