@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from .batch import say
+
+Optimiser = Literal["adamw", "muon"]
 
 
 def train(
@@ -19,6 +21,9 @@ def train(
     ] = "40m",
     init: Annotated[Path | None, typer.Option(help="Weights (.calow) to start from.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    optimiser: Annotated[
+        Optimiser, typer.Option(help="muon: AdamW for all but the matrices inside the transforms.")
+    ] = "adamw",
     rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 6e-4,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 3,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops in pixels, a multiple of 64.")] = 256,
@@ -67,6 +72,7 @@ def train(
         out,
         schedule,
         device=device,
+        optimiser=optimiser,
         seed=seed,
         init=init,
         pieces=pieces,

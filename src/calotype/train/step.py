@@ -6,13 +6,14 @@ launch one by one than to run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .group import Group
+from .muon import Muon
 
 CLIP_NORM = 1.0
 BETAS = (0.9, 0.98)  # of AdamW; runs are short, so second moments forget sooner than usual
@@ -28,14 +29,18 @@ class Step:
     A step whose gradient is not finite moves no parameter and is counted.
     """
 
-    def __init__(self, loss: Loss, model: nn.Module, average: nn.Module, group: Group):
+    def __init__(self, loss: Loss, model: nn.Module, average: nn.Module, group: Group, matrices: Sequence[Tensor] = ()):
+        """Make an optimiser: Muon for `matrices`, AdamW for all other parameters."""
         self._loss, self._model, self._group = loss, model, group
         self._parameters: list[Tensor] = list(model.parameters())
         self._averages: list[Tensor] = list(average.parameters())
         device, cuda = group.device, group.device.type == "cuda"
         self._rate, self._follow = torch.zeros((), device=device), torch.zeros((), device=device)
+        self._muon = Muon(matrices, self._rate)
+        special = set(map(id, matrices))
+        others = [parameter for parameter in self._parameters if id(parameter) not in special]
         self.optimiser = torch.optim.AdamW(
-            self._parameters, lr=self._rate, betas=BETAS, weight_decay=0.0, fused=True, capturable=cuda
+            others, lr=self._rate, betas=BETAS, weight_decay=0.0, fused=True, capturable=cuda
         )
         self._names: list[str] = []
         self._sums, self._skipped = torch.zeros(0, device=device), torch.zeros((), device=device)
@@ -81,10 +86,18 @@ class Step:
         return means, int(self._skipped)
 
     def state(self) -> dict[str, object]:
-        return {"optimiser": self.optimiser.state_dict(), "skipped": int(self._skipped)}
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "momenta": self._muon.state(),
+            "skipped": int(self._skipped),
+        }
 
-    def restore(self, optimiser: dict[str, Any], skipped: int) -> None:
-        """Go on from `state`; from an optimiser that was not fused too."""
+    def restore(self, optimiser: dict[str, Any], skipped: int, momenta: Sequence[Tensor] = ()) -> None:
+        """Go on from `state`; from an optimiser that was not fused too.
+
+        Raises `ValueError` if it was made for other matrices.
+        """
+        self._muon.restore(momenta)
         options = {key: self.optimiser.param_groups[0][key] for key in ("lr", "fused", "foreach", "capturable")}
         saved = optimiser["param_groups"][0]
         self.optimiser.load_state_dict(optimiser | {"param_groups": [saved | options]})
@@ -102,6 +115,7 @@ class Step:
         broken = ~torch.isfinite(norm)  # as it is where the loss is not finite, and alike in all processes
         self.optimiser.found_inf = broken.float()  # type: ignore[attr-defined]  # leaves the step out, as GradScaler does
         self.optimiser.step()
+        self._muon.step(broken)
         with torch.no_grad():
             distances = torch._foreach_sub(self._parameters, self._averages)
             torch._foreach_mul_(distances, self._follow)
