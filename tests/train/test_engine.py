@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from calotype.codecs.vae import training
 from calotype.errors import CalotypeError, Unsupported
@@ -248,6 +250,37 @@ def test_a_step_goes_on_from_its_state_and_from_older_ones() -> None:
         one(crops, torch.zeros(2), 0.05, 3)
     torch.testing.assert_close(model.w, first.w)
     assert again.read()[1] == 4
+
+
+class Uploads(TorchDispatchMode):
+    """Operations that would need the processor's memory, or an answer from the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if any(tensor.device.type == "cpu" for tensor in tensors) or "_local_scalar" in str(operation):
+            self.found.add(str(operation))
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("recipe", ["factorized", "hyperprior", "mean-scale", "swift"])
+def test_nothing_in_a_step_waits_for_the_processor(recipe: str) -> None:
+    """As a CUDA graph demands; on a device that computes nothing, so that it needs no GPU."""
+    model = training.build(recipe).to("meta")
+    crops, numbers = torch.rand(2, 3, 64, 64, device="meta"), torch.rand(2, device="meta")
+    muon = Muon(training.hidden_matrices(model), torch.zeros((), device="meta"))
+    with Uploads() as uploads:
+        loss, _ = training.loss(model, crops, numbers)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        muon.step(torch.zeros((), device="meta", dtype=torch.bool))
+    assert uploads.found == set()
+    with Uploads() as uploads:  # so that this can fail
+        crops[:, np.arange(2)]
+    assert uploads.found
 
 
 def test_half_precision_is_close_and_for_blocks_only() -> None:

@@ -71,7 +71,7 @@ def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tenso
         bits = bits + gaussian_bits(symbols, _sigma(index)).sum((1, 2, 3))
         coded = symbols * LATENT_UNIT + mean
         known.append(coded)
-        put_step(decoded, list(coded.split(scaled.shape[1], 1)), step, steps)
+        put_step(decoded, coded, step, steps)
     return decoded / LATENT_UNIT, bits
 
 
