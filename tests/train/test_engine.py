@@ -152,7 +152,7 @@ def test_a_step_is_adamw_and_the_average_follows() -> None:
         torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
         reference.step()
         losses.append(float(loss.detach()))
-        decay = (1 + k) / (10 + k)
+        decay = (1 + k) / (50 + k)
         followed = decay * followed + (1 - decay) * float(plain.w.detach())
     torch.testing.assert_close(model.w, plain.w)
     assert float(average.w) == pytest.approx(followed, rel=1e-5)

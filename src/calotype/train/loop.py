@@ -99,7 +99,7 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
     """Train until the schedule's time is used up; `report` is called at every line of the log.
 
     Under `torchrun` each process takes a batch of its own, and gradients are averaged. The last line of the log says
-    how well the machine was used (`throughput`).
+    how well the machine was used (`throughput`), and why steps are no CUDA graphs if on a GPU they could not be.
 
     Raises `CalotypeError` if the run's folder holds another model's state, or the data is missing.
     """
@@ -240,9 +240,11 @@ class _Job:
         self.model.zero_grad()
         return found
 
-    def _throughput(self, operations: int, steps: int, clock: _Clock) -> dict[str, float]:
+    def _throughput(self, operations: int, steps: int, clock: _Clock) -> dict[str, Any]:
         achieved = operations * steps / clock.active
-        return {
+        complaint = self.step.complaint
+        return ({"not_captured": complaint} if complaint else {}) | {
+            "steps_per_second": round(steps / clock.active, 3),
             "tera_operations_per_second": round(achieved / 1e12, 5),
             "of_matrix_product": round(achieved / matrix_product_speed(self.group.device), 5),
             "of_time_in_steps": round(clock.share, 5),
