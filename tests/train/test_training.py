@@ -226,6 +226,15 @@ def test_command_line_trains_and_exports(data, tmp_path):
     assert "multiples of 64" in refused.stderr
 
 
+def test_command_line_stops_in_time(data, tmp_path):
+    options = ["--data", str(data), "--out", str(tmp_path), "--time", "1h", "--stop-after", "1s", "--crop", "64"]
+    command = [sys.executable, "-m", "calotype", "train", "vae.factorized", *options, "-T", "1", "--optimiser", "muon"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "of 60.0 minutes" in done.stderr
+    assert load_state(tmp_path / "state.pt")["elapsed"] > 0
+
+
 def test_training_needs_no_kernel(data, tmp_path):
     """Also from warm weights: a rented GPU machine has PyTorch, and nothing that we compiled."""
     code = f"""

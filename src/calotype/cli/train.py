@@ -24,7 +24,9 @@ def train(
     optimiser: Annotated[
         Optimiser, typer.Option(help="muon: AdamW for all but the matrices inside the transforms.")
     ] = "adamw",
-    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 6e-4,
+    rate: Annotated[
+        float, typer.Option(help="Highest learning rate; to go on from good weights, about 4e-4.")
+    ] = 1.2e-3,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 3,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops in pixels, a multiple of 64.")] = 256,
     late_crop: Annotated[

@@ -29,7 +29,7 @@ class Schedule:
 
     total: float
     """Seconds of training, all resumed parts together."""
-    rate: float = 4e-4
+    rate: float = 1.2e-3
     """Highest learning rate."""
     batch: int = 3
     """Crops per step at the first crop size."""
