@@ -283,7 +283,7 @@ def test_nothing_in_a_step_waits_for_the_processor(recipe: str) -> None:
     assert uploads.found
 
 
-def test_half_precision_is_close_and_for_blocks_only() -> None:
+def test_half_precision_is_close_and_not_for_all() -> None:
     torch.manual_seed(0)
     model = training.build("swift")
     for block in (module for module in model.modules() if isinstance(module, Block)):
@@ -293,13 +293,18 @@ def test_half_precision_is_close_and_for_blocks_only() -> None:
     seen = []
     model.synthesis.blocks[0].mixer[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
     model.synthesis.head[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
+    model.hyper_analysis.register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
+    model.hyper_analysis.layers[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
     torch.manual_seed(1)
     exact, _ = training.loss(model, crops, numbers)
     training.halve_precision(model)
     torch.manual_seed(1)
     halved, _ = training.loss(model, crops, numbers)
     halved.backward()
-    assert seen == [torch.float32, torch.float32, torch.bfloat16, torch.float32]
+    assert seen[:4] == [torch.float32] * 4
+    inner, hyper, block, head = seen[4:]
+    assert (inner, block) == (torch.bfloat16, torch.bfloat16)
+    assert (hyper, head) == (torch.float32, torch.float32)
     assert float(halved.detach()) == pytest.approx(float(exact.detach()), rel=0.03)  # bfloat16 has 8 bits
     assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters() if parameter.grad is not None)
 

@@ -12,7 +12,7 @@ from ...nets.residual import Block
 from ...nets.straight_through import ste_round
 from .cells import put_step, step_of
 from .freeze import freeze, thaw
-from .networks import VAE
+from .networks import VAE, HyperAnalysis
 from .recipe import Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
@@ -102,13 +102,15 @@ def hidden_matrices(model: VAE) -> list[Tensor]:
 
 
 def halve_precision(model: VAE) -> None:
-    """Compute residual blocks, which are nearly all of the transforms, in bfloat16.
+    """Compute residual blocks, which are nearly all of the transforms, and hyper-analysis in bfloat16.
 
     What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
     """
     for module in model.modules():
         if isinstance(module, Block):
             module.branch_type = torch.bfloat16
+        elif isinstance(module, HyperAnalysis):
+            module.inner_type = torch.bfloat16
 
 
 LOSS_SCALE = 0.1  # brings the loss near 1
