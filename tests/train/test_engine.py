@@ -22,7 +22,6 @@ from calotype.nets.residual import Block
 from calotype.train.data import TILE, cut_crops, draw_places, draw_side, shrink
 from calotype.train.group import Group
 from calotype.train.loop import Run, train
-from calotype.train.muon import Muon, orthogonal
 from calotype.train.schedule import Schedule
 from calotype.train.state import STATE, has_state, load_state, save_state, split_state
 from calotype.train.step import Step
@@ -163,62 +162,6 @@ def test_a_step_is_adamw_and_the_average_follows() -> None:
     assert step.read()[0]["loss"] == 0  # nothing since
 
 
-def test_muon_orthogonalises() -> None:
-    torch.manual_seed(0)
-    for shape in ((3, 8, 20), (2, 20, 8), (1, 16, 16)):
-        matrices = torch.randn(shape)
-        u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-        found = orthogonal(matrices)
-        sizes = torch.linalg.svdvals(found)
-        assert 0.6 < sizes.min() <= sizes.max() < 1.3
-        along = torch.linalg.diagonal((u.mT @ found) @ v.mT)  # the same directions, all of them
-        torch.testing.assert_close(along, sizes.new_ones(along.shape), atol=0.4, rtol=0)
-
-
-def test_muon_steps_are_as_large_as_the_rate_says() -> None:
-    torch.manual_seed(0)
-    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((16, 8, 1, 1), (8, 16, 1, 1), (16, 8, 1, 1))]
-    rate = torch.tensor(0.01)
-    muon = Muon(weights, rate)
-    for weight in weights:
-        weight.grad = torch.randn_like(weight)
-    muon.step(torch.tensor(False))
-    for weight in weights:
-        assert 0.7 * 0.2 * 0.01 < weight.detach().square().mean().sqrt() < 1.3 * 0.2 * 0.01
-        assert (weight.detach() * weight.grad).sum() < 0  # downhill
-    before = [weight.detach().clone() for weight in weights]
-    weights[0].grad = torch.full_like(weights[0], torch.nan)
-    muon.step(torch.tensor(True))
-    assert all(torch.equal(weight.detach(), old) for weight, old in zip(weights, before, strict=True))
-
-    again = [torch.nn.Parameter(weight.detach().clone()) for weight in weights]
-    other = Muon(again, rate)
-    other.restore(muon.state())
-    for weight, twin in zip(weights, again, strict=True):
-        weight.grad = torch.randn_like(weight)
-        twin.grad = weight.grad.clone()
-    for one in (muon, other):
-        one.step(torch.tensor(False))
-    for weight, twin in zip(weights, again, strict=True):
-        assert not torch.equal(weight, torch.zeros_like(weight))
-        torch.testing.assert_close(weight, twin)
-    with pytest.raises(ValueError, match="shape"):
-        Muon([torch.nn.Parameter(torch.zeros(3, 3)), weights[0]], rate).restore(muon.state())
-
-
-def test_a_run_with_muon_goes_on_with_muon(data: Path, tmp_path: Path) -> None:
-    schedule = Schedule(1.0, batch=1, crop=64, late_crop=64)
-    run = Run("vae.swift", [data], tmp_path, schedule, optimiser="muon")
-    done = train(run)
-    saved = load_state(tmp_path / STATE)
-    assert {tuple(momenta.shape) for momenta in saved["momenta"]} == {(14, 192, 192), (7, 384, 192), (7, 192, 384)}
-    assert any(momenta.abs().sum() > 0 for momenta in saved["momenta"])
-    longer = Schedule(saved["elapsed"] + 1, batch=1, crop=64, late_crop=64)
-    with pytest.raises(CalotypeError, match="begun with muon"):
-        train(replace(run, schedule=longer, optimiser="adamw"))
-    assert train(replace(run, schedule=longer)).step > done.step
-
-
 def test_a_step_without_a_finite_gradient_moves_nothing() -> None:
     model = Line()
     step = Step(line_loss, model, Line(), Group("cpu"))
@@ -271,12 +214,10 @@ def test_nothing_in_a_step_waits_for_the_processor(recipe: str) -> None:
     """As a CUDA graph demands; on a device that computes nothing, so that it needs no GPU."""
     model = training.build(recipe).to("meta")
     crops, numbers = torch.rand(2, 3, 64, 64, device="meta"), torch.rand(2, device="meta")
-    muon = Muon(training.hidden_matrices(model), torch.zeros((), device="meta"))
     with Uploads() as uploads:
         loss, _ = training.loss(model, crops, numbers)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        muon.step(torch.zeros((), device="meta", dtype=torch.bool))
     assert uploads.found == set()
     with Uploads() as uploads:  # so that this can fail
         crops[:, np.arange(2)]

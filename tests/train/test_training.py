@@ -228,7 +228,7 @@ def test_command_line_trains_and_exports(data, tmp_path):
 
 def test_command_line_stops_in_time(data, tmp_path):
     options = ["--data", str(data), "--out", str(tmp_path), "--time", "1h", "--stop-after", "1s", "--crop", "64"]
-    command = [sys.executable, "-m", "calotype", "train", "vae.factorized", *options, "-T", "1", "--optimiser", "muon"]
+    command = [sys.executable, "-m", "calotype", "train", "vae.factorized", *options, "-T", "1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "of 60.0 minutes" in done.stderr

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from .batch import say
-
-Optimiser = Literal["adamw", "muon"]
 
 
 def train(
@@ -21,9 +19,6 @@ def train(
     ] = "40m",
     init: Annotated[Path | None, typer.Option(help="Weights (.calow) to start from.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    optimiser: Annotated[
-        Optimiser, typer.Option(help="muon: AdamW for all but the matrices inside the transforms.")
-    ] = "adamw",
     rate: Annotated[
         float, typer.Option(help="Highest learning rate; to go on from good weights, about 4e-4.")
     ] = 1.2e-3,
@@ -74,7 +69,6 @@ def train(
         out,
         schedule,
         device=device,
-        optimiser=optimiser,
         seed=seed,
         init=init,
         pieces=pieces,

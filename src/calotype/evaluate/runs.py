@@ -60,10 +60,14 @@ def _entries(text: str) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(entry, dict) and {"step", "elapsed"} <= entry.keys():
-            while entries and entries[-1]["step"] > entry["step"]:
+            while entries and _repeats(entry, entries[-1]):
                 entries.pop()
             entries.append(entry)
     return entries
+
+
+def _repeats(entry: dict[str, Any], before: dict[str, Any]) -> bool:
+    return before["step"] > entry["step"] or (before["step"] == entry["step"] and before.keys() == entry.keys())
 
 
 def _line(entries: list[dict[str, Any]], name: str) -> Line:

@@ -8,8 +8,8 @@ A codec's `training.py` gives `build(recipe_name) -> module`, `freeze(module) ->
 for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures, bpp and
 psnr among them, are scalars to log, and nothing waits for the device. In evaluation mode the loss is that of rounded
 latents, always the same for the same pictures; `fixed_numbers(module)` are those it is then measured at, one per rate.
-`hidden_matrices(module)` are the filters that Muon may move. `halve_precision(module)`, if it is there, turns the parts
-to bfloat16 that stand it. A run's folder holds `state.pt`, everything that is needed to go on, and `log.jsonl`.
+`halve_precision(module)`, if it is there, turns the parts to bfloat16 that stand it. A run's folder holds `state.pt`,
+everything that is needed to go on, and `log.jsonl`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,8 +60,6 @@ class Run:
     """Folder that gets a copy of every saved state in pieces of 15 MiB."""
     half: bool | None = None
     """Compute in bfloat16 what stands it. None: on a GPU."""
-    optimiser: Literal["adamw", "muon"] = "adamw"
-    """muon: for the codec's `hidden_matrices`, with AdamW for all else."""
     compile: bool = False
     """Let torch.compile fuse the loss; takes a minute or more before the first step."""
     save_every: float = 300.0
@@ -131,8 +129,7 @@ class _Job:
         if half and hasattr(training, "halve_precision"):
             training.halve_precision(self.model)
         loss = torch.compile(training.loss) if run.compile else training.loss
-        matrices = training.hidden_matrices(self.model) if run.optimiser == "muon" else ()
-        self.step = Step(loss, self.model, self.average, group, matrices)
+        self.step = Step(loss, self.model, self.average, group)
         self.generator = torch.Generator().manual_seed(run.seed)
         """Of crops and rates; on the processor, so that a run repeats on any device."""
         self.progress = Progress()
@@ -144,12 +141,9 @@ class _Job:
         if state["model"] != self.run.model:
             message = f"{self.run.out} holds a run of {state['model']}, not {self.run.model}; choose another folder"
             raise CalotypeError(message)
-        begun = state.get("kind", "adamw")
-        if begun != self.run.optimiser:
-            raise CalotypeError(f"{self.run.out} was begun with {begun}; go on with it, or choose another folder")
         self.model.load_state_dict(state["parameters"])
         self.average.load_state_dict(state["average"])
-        self.step.restore(state["optimiser"], state["skipped"], state.get("momenta", ()))
+        self.step.restore(state["optimiser"], state["skipped"])
         self.generator.set_state(state["generator"])
         self.progress = Progress(state["step"], state["elapsed"], state["skipped"])
 
@@ -222,7 +216,6 @@ class _Job:
             "parameters": self.model.state_dict(),
             "average": self.average.state_dict(),
             **self.step.state(),
-            "kind": self.run.optimiser,
             "generator": self.generator.get_state(),
             "schedule": asdict(self.run.schedule),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

@@ -6,21 +6,18 @@ launch one by one than to run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .group import Group
-from .muon import Muon
 
 CLIP_NORM = 1.0
 BETAS = (0.9, 0.98)  # of AdamW; runs are short, so second moments forget sooner than usual
 EMA_DECAY = 0.999
-EMA_PART = (
-    50  # the average spans about one in so many of the steps so far: more than 2 % would lag behind (training.md)
-)
+EMA_PART = 50  # and the average spans about one in so many of the steps so far; a longer one lags behind
 WARM_UP_STEPS = 3  # before a step of new shape is captured, as CUDA graphs ask for
 
 Loss = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
@@ -32,18 +29,14 @@ class Step:
     A step whose gradient is not finite moves no parameter and is counted.
     """
 
-    def __init__(self, loss: Loss, model: nn.Module, average: nn.Module, group: Group, matrices: Sequence[Tensor] = ()):
-        """Make an optimiser: Muon for `matrices`, AdamW for all other parameters."""
+    def __init__(self, loss: Loss, model: nn.Module, average: nn.Module, group: Group):
         self._loss, self._model, self._group = loss, model, group
         self._parameters: list[Tensor] = list(model.parameters())
         self._averages: list[Tensor] = list(average.parameters())
         device, cuda = group.device, group.device.type == "cuda"
         self._rate, self._follow = torch.zeros((), device=device), torch.zeros((), device=device)
-        self._muon = Muon(matrices, self._rate)
-        special = set(map(id, matrices))
-        others = [parameter for parameter in self._parameters if id(parameter) not in special]
         self.optimiser = torch.optim.AdamW(
-            others, lr=self._rate, betas=BETAS, weight_decay=0.0, fused=True, capturable=cuda
+            self._parameters, lr=self._rate, betas=BETAS, weight_decay=0.0, fused=True, capturable=cuda
         )
         self._names: list[str] = []
         self._sums, self._skipped = torch.zeros(0, device=device), torch.zeros((), device=device)
@@ -89,18 +82,10 @@ class Step:
         return means, int(self._skipped)
 
     def state(self) -> dict[str, object]:
-        return {
-            "optimiser": self.optimiser.state_dict(),
-            "momenta": self._muon.state(),
-            "skipped": int(self._skipped),
-        }
+        return {"optimiser": self.optimiser.state_dict(), "skipped": int(self._skipped)}
 
-    def restore(self, optimiser: dict[str, Any], skipped: int, momenta: Sequence[Tensor] = ()) -> None:
-        """Go on from `state`; from an optimiser that was not fused too.
-
-        Raises `ValueError` if it was made for other matrices.
-        """
-        self._muon.restore(momenta)
+    def restore(self, optimiser: dict[str, Any], skipped: int) -> None:
+        """Go on from `state`; from an optimiser that was not fused too."""
         options = {key: self.optimiser.param_groups[0][key] for key in ("lr", "fused", "foreach", "capturable")}
         saved = optimiser["param_groups"][0]
         self.optimiser.load_state_dict(optimiser | {"param_groups": [saved | options]})
@@ -118,7 +103,6 @@ class Step:
         broken = ~torch.isfinite(norm)  # as it is where the loss is not finite, and alike in all processes
         self.optimiser.found_inf = broken.float()  # type: ignore[attr-defined]  # leaves the step out, as GradScaler does
         self.optimiser.step()
-        self._muon.step(broken)
         with torch.no_grad():
             distances = torch._foreach_sub(self._parameters, self._averages)
             torch._foreach_mul_(distances, self._follow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...nets.density import gaussian_bits
 from ...nets.residual import Block
@@ -16,7 +16,7 @@ from .networks import VAE, HyperAnalysis
 from .recipe import Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
-__all__ = ["build", "fixed_numbers", "freeze", "halve_precision", "hidden_matrices", "loss", "thaw"]
+__all__ = ["build", "fixed_numbers", "freeze", "halve_precision", "loss", "thaw"]
 
 
 def build(recipe_name: str) -> VAE:
@@ -92,13 +92,6 @@ def loss(model: VAE, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tens
 def fixed_numbers(model: VAE) -> tuple[float, ...]:
     """Rates that a validation measures at: some from low to high, or the one that there is."""
     return (0.1, 0.3, 0.5, 0.7, 0.9) if model.recipe.variable_rate else (0.0,)
-
-
-def hidden_matrices(model: VAE) -> list[Tensor]:
-    """The 1x1 filters of residual blocks: matrices between features, which is what Muon is for."""
-    blocks = [module for module in model.modules() if isinstance(module, Block)]
-    layers = [layer for block in blocks for layer in block.modules() if isinstance(layer, nn.Conv2d)]
-    return [layer.weight for layer in layers if layer.groups == 1]
 
 
 def halve_precision(model: VAE) -> None:
