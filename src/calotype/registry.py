@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from .codec import Codec, CodecInfo
 from .errors import CorruptFile, UnsupportedFile, WeightsNotFound
+from .runtime.engine import Engine, engine_on
 from .runtime.weights import Weights
 
 ENTRY_POINTS = "calotype.codecs"
@@ -38,7 +39,7 @@ class CodecClass(Protocol):
 
     info: CodecInfo
 
-    def from_weights(self, weights: Weights) -> Codec: ...
+    def from_weights(self, weights: Weights, engine: Engine = ...) -> Codec: ...
 
 
 @dataclass(frozen=True)
@@ -116,23 +117,24 @@ def codec_info(codec: str) -> CodecInfo:
     return _codec_class(codec).info
 
 
-def open_codec(model: ModelInfo) -> Codec:
-    """Load a model; the same object is returned for the same weights.
+def open_codec(model: ModelInfo, device: str | None = None) -> Codec:
+    """Load a model; the same object is returned for the same weights and device (as `runtime.engine` resolves it).
 
     Raises
     ------
     WeightsNotFound, CorruptFile, UnsupportedFile
         The weights file is missing, does not match its card, or its codec is not installed.
     """
-    return _open(model.codec, model.path, model.digest)
+    return _open(model.codec, model.path, model.digest, device)
 
 
 @functools.lru_cache(maxsize=8)
-def _open(codec: str, path: Path, digest: bytes) -> Codec:
+def _open(codec: str, path: Path, digest: bytes, device: str | None) -> Codec:
     weights = Weights.open(path)
     if weights.digest[:4] != digest:
         raise CorruptFile(f"{path} is damaged or does not belong to the card beside it; export it again")
-    return _codec_class(codec).from_weights(weights)
+    codec_class = _codec_class(codec)
+    return codec_class.from_weights(weights) if device is None else codec_class.from_weights(weights, engine_on(device))
 
 
 def _codec_class(codec: str) -> CodecClass:

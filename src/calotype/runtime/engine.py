@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from threading import Lock, Thread
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import Unsupported
 from .onnx import OnnxNetwork
 from .weights import Weights
 
@@ -24,6 +26,33 @@ class Network(Protocol):
 
 Engine = Callable[[bytes, int], Network]
 """Opens a serialised network for a number of threads (0: the machine's choice)."""
+
+
+def engine_on(device: str) -> Engine:
+    """PyTorch on a device as `resolve_device` names it."""
+    from .torch import TorchNetwork
+
+    return partial(TorchNetwork, device=device)
+
+
+def resolve_device(device: str | None) -> str | None:
+    """The one name of a device that `cuda` or `cuda:0` stand for; None is ONNX Runtime on the processor.
+
+    Raises
+    ------
+    Unsupported
+        There is no such device, or no PyTorch.
+    """
+    if device is None:
+        return None
+    try:
+        from .torch import find_device
+    except ModuleNotFoundError as error:
+        raise Unsupported(
+            f"the device {device!r} needs PyTorch and onnx, and {error.name} is not installed; "
+            "run: pip install 'calotype[gpu]', or leave out the device"
+        ) from None
+    return find_device(device)
 
 
 class Networks:
