@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from itertools import islice
 from typing import TypeVar
 
-AHEAD = 2  # pieces per thread that are taken before their turn: one in work, one waiting
+AHEAD = 2  # one in work, one waiting
 ON_A_GPU = 4  # threads for one GPU: it runs the networks of one picture while others are read and entropy-coded
 
 Item = TypeVar("Item")
@@ -28,8 +28,13 @@ def at_a_time(device: str | None) -> int:
     return cores() if device in (None, "cpu") else min(cores(), ON_A_GPU)
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """`map(work, items)` on threads; an item is taken when there is room for it. What is raised ends it."""
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = AHEAD
+) -> Generator[Result, None, None]:
+    """`map(work, items)` on threads, with up to `ahead` items per thread taken before their turn.
+
+    What is raised, here or by `work`, ends it; work on items that were taken may then go on for a moment.
+    """
     if threads == 1:
         yield from map(work, items)
         return
@@ -39,9 +44,9 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     pool = ThreadPoolExecutor(threads)
     try:
         while True:
-            running.extend(pool.submit(work, item) for item in islice(coming, AHEAD * threads - len(running)))
+            running.extend(pool.submit(work, item) for item in islice(coming, ahead * threads - len(running)))
             if not running:
                 return
             yield running.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -209,7 +209,9 @@ def find_device(name: str) -> str:
             f"no device {name!r}: PyTorch {torch.__version__} finds no CUDA GPU; install the build of PyTorch for it "
             "(pytorch.org says which), or leave out the device"
         )
-    index = torch.cuda.current_device() if device.index is None else device.index
+    index = device.index
+    if name == "cuda":  # asking would make a context on the GPU, which a parent of processes has no use for
+        index = torch.cuda.current_device() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
     if index >= torch.cuda.device_count():
         raise Unsupported(f"no device {name!r}: the last one is cuda:{torch.cuda.device_count() - 1}")
     return f"cuda:{index}"
