@@ -22,7 +22,8 @@ and a run that fails leaves no output file. Environment: `CALOTYPE_WEIGHTS` name
 separated as in `PATH`; `CALOTYPE_DEBUG=1` shows tracebacks.
 
 `--json` prints one object per input with at least `input`, `output`, `bytes`, `width`, `height`, `bpp` and `seconds`;
-`bytes` and `bpp` are those of the `.calo` file."""
+`bytes` and `bpp` are those of the `.calo` file. An input that failed has `input` and `error`, one that `-n` left out
+`input`, `output` and `skipped`."""
 
 
 def render() -> str:
