@@ -141,6 +141,22 @@ def test_a_batch_on_a_device(device: str, picture) -> None:
         np.testing.assert_array_equal(decoded, model.decode(data))
 
 
+def test_a_full_gpu_costs_one_picture(picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, calls = TorchNetwork._run, []
+
+    def fail_once(self, inputs):
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return run(self, inputs)
+
+    monkeypatch.setattr(TorchNetwork, "_run", fail_once)
+    images = [picture(20, 30, 3, seed) for seed in range(2)]
+    with pytest.raises(calotype.BatchFailed, match="image 0: the memory of cpu is full") as caught:
+        calotype.load(MODEL, device="cpu").encode_batch(images, threads=1)
+    assert [data is None for data in caught.value.results] == [True, False]
+
+
 def test_models_are_kept_per_device() -> None:
     plain, torch_model = calotype.load(MODEL), calotype.load(MODEL, device="cpu")
     assert plain.codec is not torch_model.codec

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import Unsupported
+from ..errors import CalotypeError, Unsupported
 
 Attributes = dict[str, Any]
 
@@ -148,7 +148,15 @@ class TorchNetwork:
         }
 
     def __call__(self, **inputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """Named inputs of shape (1, c, h, w) -> outputs in their exported order."""
+        """Named inputs of shape (1, c, h, w) -> outputs in their exported order. Raises `CalotypeError` if memory is full."""
+        try:
+            return self._compute(inputs)
+        except torch.OutOfMemoryError:
+            raise CalotypeError(
+                f"the memory of {self._device} is full; have fewer pictures in work at a time (threads, --jobs)"
+            ) from None
+
+    def _compute(self, inputs: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
         with torch.inference_mode():
             given = {name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()}
             if self._device.type == "cpu":
