@@ -148,7 +148,7 @@ class TorchNetwork:
         }
 
     def __call__(self, **inputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """Named inputs of shape (1, c, h, w) -> outputs in their exported order. Raises `CalotypeError` if memory is full."""
+        """Named inputs of shape (1, c, h, w) -> outputs in their exported order. `CalotypeError` if memory is full."""
         try:
             return self._compute(inputs)
         except torch.OutOfMemoryError:
