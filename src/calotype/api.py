@@ -282,10 +282,14 @@ def write(
         io.write_image(path, _as_image(image))
 
 
-def load(model: str | os.PathLike[str] | None = None) -> Model:
-    """Load a model by name or path of its weights file, to use it many times; None is the default model."""
+def load(model: str | os.PathLike[str] | None = None, *, precision: str | None = None) -> Model:
+    """Load a model by name or path of its weights file, to use it many times; None is the default model.
+
+    `precision` is "float" or "int8", or None for the faster one here (or what `CALOTYPE_PRECISION` says). Files are the
+    same to every decoder; decoded pixels differ by a level or two.
+    """
     card = registry.find(model)
-    return Model(card, registry.open_codec(card))
+    return Model(card, registry.open_codec(card, precision))
 
 
 def info(data: bytes) -> FileInfo:

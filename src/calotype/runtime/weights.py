@@ -49,7 +49,7 @@ class Weights:
         """Read a weights file, with its companion if `int8` says so."""
         if not int8:
             return cls(_read(path), str(path))
-        beside = path.with_suffix(COMPANION_ENDING)
+        beside = companion_path(path)
         weights = cls(_read(path), str(path), cls(_read(beside), str(beside)))
         weights._check_companion()
         return weights
@@ -126,6 +126,11 @@ def pack_weights(
 def pack_companion(weights: Weights, networks: Mapping[str, bytes]) -> bytes:
     """Build the int8 companion of a weights file: networks that stand for some of its own."""
     return _pack({"companion_of": weights.digest.hex()}, networks, {})
+
+
+def companion_path(path: Path) -> Path:
+    """Where the int8 companion of a weights file lies, if there is one."""
+    return path.with_suffix(COMPANION_ENDING)
 
 
 def _read(path: Path) -> bytes:
