@@ -8,7 +8,7 @@ Runtime makes of the standard's quantise-dequantise pairs, written down directly
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,6 +160,7 @@ class Observer:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._seen: dict[str, list[Ranges]] = {name: [] for name in self._names}
+        self._floor: dict[str, Ranges] = {}
 
     def __call__(self, **inputs: Floats) -> list[Floats]:
         """Run once, as `runtime.engine.Network` does."""
@@ -169,7 +170,18 @@ class Observer:
             self._seen[name].append((np.maximum(-value.min(axes), 0), np.maximum(value.max(axes), 0)))
         return values[: len(self._outputs)]  # type: ignore[no-any-return]
 
+    def never_clip(self) -> None:
+        """Ranges will hold all of what was seen so far."""
+        self._floor = {name: _reduce(np.max, seen) for name, seen in self._seen.items()}
+        self._seen = {name: [] for name in self._names}
+
     def ranges(self, name: str) -> Ranges:
-        """What all runs but the most extreme, `BEYOND` of them, stay within; channel by channel."""
-        below, above = (np.quantile(part, 1 - BEYOND, 0) for part in zip(*self._seen[name], strict=True))
-        return below.astype(np.float32), above.astype(np.float32)
+        """What all runs but the most extreme, `BEYOND` of them, stay within, channel by channel, and `never_clip`'s."""
+        below, above = _reduce(lambda part, axis: np.quantile(part, 1 - BEYOND, axis), self._seen[name])
+        floor = self._floor.get(name, (below, above))
+        return np.maximum(below, floor[0]), np.maximum(above, floor[1])
+
+
+def _reduce(reduce: Callable[[Any, int], Any], seen: list[Ranges]) -> Ranges:
+    below, above = (reduce(np.array(part), 0).astype(np.float32) for part in zip(*seen, strict=True))
+    return below, above

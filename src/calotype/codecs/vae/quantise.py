@@ -7,6 +7,7 @@ integer steps (`_Steps`), so that quantising is one pass and costs no layer.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from .recipe import Recipe
 
 Floats = npt.NDArray[np.float32]
 
+CORNER_RATES = 5  # at which each extreme colour is seen
 QUALITY_STRIDE = 37  # has no factor in common with 101: qualities follow one another in no order
 
 
@@ -36,7 +38,8 @@ def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
     Parameters
     ----------
     tiles
-        Pictures (h, w, 3) to calibrate on: each is coded at another rate, and the largest activations are kept.
+        Pictures (h, w, 3) to calibrate on, each coded at another rate. Activations beyond those that nearly all of
+        them have will clip, but never those of plain areas of any colour.
 
     Raises
     ------
@@ -47,6 +50,9 @@ def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
     if recipe.transform != "shuffle":
         raise Unsupported(f"{weights.name}: only the transforms of swift have an int8 version")
     parts = {name: _Part(weights.network(name)) for name in ("analysis", "synthesis")}
+    _observe(weights, recipe, parts, _corners())
+    for part in parts.values():
+        part.run.never_clip()
     _observe(weights, recipe, parts, tiles)
     networks = {"analysis": _analysis(parts["analysis"], recipe), "synthesis": _synthesis(parts["synthesis"], recipe)}
     return pack_companion(weights, networks)
@@ -83,6 +89,12 @@ class _Part:
     def dense(self, layer: str) -> tuple[Floats, Floats]:
         """Weight (outputs, inputs) and bias of a 1x1 convolution."""
         return self.parameters[f"{layer}.weight"][:, :, 0, 0], self.parameters[f"{layer}.bias"]
+
+
+def _corners() -> list[Pixels]:
+    """Plain pictures in the extreme colours; photographs have none, and clipping would tint graphics."""
+    colours = itertools.product((0, 255), repeat=3)
+    return [np.full((64, 64, 3), colour, np.uint8) for colour in colours for _ in range(CORNER_RATES)]
 
 
 def _observe(weights: Weights, recipe: Recipe, parts: Mapping[str, _Part], tiles: Iterable[Pixels]) -> None:
