@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -9,20 +10,29 @@ import pytest
 import torch
 
 import calotype
-from calotype.codecs.vae import training
+from calotype.codecs.vae.freeze import freeze
+from calotype.codecs.vae.networks import VAE
+from calotype.codecs.vae.recipe import Recipe
 from calotype.errors import CalotypeError, Unsupported
 from calotype.runtime.weights import companion_path
 from calotype.train.quantise import quantise_model
 
 
+SMALL = replace(Recipe.load("swift"), blocks=(2, 1), latents=64, hyper_latents=8, hyper_width=16, context_width=32)
+
+
 def install(folder, recipe):
-    """Fresh weights of a recipe and a card that has a word of its own."""
+    """Weights of an untrained model and a card that has a word of its own."""
     torch.manual_seed(0)
-    data = training.freeze(training.build(recipe))
-    path = folder / f"{recipe}.calow"
+    model = VAE(recipe)
+    with torch.no_grad():  # as after training: blocks that do something
+        for parameter in model.parameters():
+            parameter.add_(0.004 * torch.randn_like(parameter))
+    data = freeze(model)
+    path = folder / f"{recipe.name}.calow"
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()[:8]
-    path.with_suffix(".toml").write_text(f'name = "vae.{recipe}"\ndigest = "{digest}"\ndescription = "Fresh."\n')
+    path.with_suffix(".toml").write_text(f'name = "vae.{recipe.name}"\ndigest = "{digest}"\ndescription = "Fresh."\n')
     return path
 
 
@@ -36,7 +46,7 @@ def pictures(tmp_path_factory):
 
 
 def test_a_model_gets_its_companion(tmp_path, pictures):
-    path = install(tmp_path, "swift")
+    path = install(tmp_path, SMALL)
     before = path.read_bytes()
     companion = quantise_model(str(path), [pictures], 2)
     assert companion == companion_path(path)
@@ -53,7 +63,7 @@ def test_a_model_gets_its_companion(tmp_path, pictures):
 
 def test_what_has_no_int8_version_is_refused(tmp_path, pictures):
     with pytest.raises(Unsupported, match="only the transforms of swift"):
-        quantise_model(str(install(tmp_path, "factorized")), [pictures], 2)
+        quantise_model(str(install(tmp_path, Recipe.load("factorized"))), [pictures], 2)
     with pytest.raises(Unsupported, match="'deflate' has no int8 version"):
         quantise_model("deflate.fine", [pictures], 2)
     with pytest.raises(CalotypeError, match="does not exist"):

@@ -18,11 +18,12 @@ from calotype.image import Image
 from calotype.nets.int8 import MIDDLE, WEIGHT_MAX, Graph, fit, fit_signed, to_int8
 from calotype.runtime.onnx import OnnxNetwork
 from calotype.runtime.torch import TorchNetwork
-from calotype.runtime.weights import COMPANION_ENDING, Weights, companion_path
+from calotype.runtime.weights import COMPANION_ENDING, Weights, companion_path, pack_companion
 
 SWIFT = Path(vae.__file__).parent / "weights" / "swift.calow"
 COFFEE = Path(__file__).parents[2] / "samples" / "coffee.png"
 LOSS_MAX = 0.05  # dB of PSNR at about 1 bpp, the project's promise
+SIZE_DIFFERENCE = 0.01  # of small files: latents near the middle of two integers fall to either side
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_layers_compute_what_they_should():
 def test_photos_lose_next_to_nothing(photo, quality):
     slow, fast = calotype.load(precision="float"), calotype.load(precision="int8")
     files = [model.encode(photo, quality, threads=1) for model in (slow, fast)]
-    assert abs(len(files[1]) / len(files[0]) - 1) < 0.005
+    assert abs(len(files[1]) / len(files[0]) - 1) < SIZE_DIFFERENCE
     before = psnr(slow.decode(files[0]), photo)
     assert not np.array_equal(fast.decode(files[0]), slow.decode(files[0]))  # else int8 was not used
     for data in files:
@@ -166,16 +167,17 @@ def test_a_damaged_companion_is_named(installed, photo, part):
         place = {"start": 0, "directory": data.rindex(b"PK\x01\x02"), "network": len(data) - len(data) // 4}[part]
         data[place : place + 64] = bytes(64)
     path.write_bytes(data)
+    pixels = photo[:64, :64]
+    data = calotype.load(installed, precision="float").encode(pixels)
     with pytest.raises(CorruptFile, match=COMPANION_ENDING.replace(".", r"\.")):
-        model = calotype.load(installed, precision="int8")
-        model.decode(model.encode(photo[:64, :64]))
-    assert calotype.load(installed, precision="float").encode(photo[:64, :64])
+        [
+            calotype.load(installed, precision="int8").decode(data),
+            calotype.load(installed, precision="int8").encode(pixels),
+        ]
 
 
 def test_a_companion_of_other_weights_is_refused(installed, weights):
-    other = Weights(weights.data + b"0", "other")  # a zip archive may have something before it, not behind: digest only
-    from calotype.runtime.weights import pack_companion
-
+    other = Weights(weights.data + b"0", "other")
     companion_path(installed).write_bytes(pack_companion(other, {"synthesis": b""}))
     with pytest.raises(CorruptFile, match=f"belongs to weights {other.digest.hex()}.*calotype quantise"):
         calotype.load(installed, precision="int8")

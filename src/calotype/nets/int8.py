@@ -1,9 +1,9 @@
 """Parts of int8 networks for ONNX Runtime: a graph builder, weights to integers, ranges of activations.
 
-Integer activations are uint8 with scale 1: what a step stands for, channel by channel, is folded into the weights on both
-sides, which a scale per tensor could not hold. Weights are int8 within +-63, because processors without VNNI add pairs of
-products in 16 bits and would saturate. Feature maps are channels-last, (1, h, w, c). The operators are those that ONNX
-Runtime makes of the standard's quantise-dequantise pairs, written down directly.
+Integer activations are uint8 with scale 1: what a step stands for, channel by channel, is folded into the weights on
+both sides. Weights are int8 within +-63, because processors without VNNI add pairs of products in 16 bits and would
+saturate. Feature maps are channels-last, (1, h, w, c). The operators are those that ONNX Runtime makes of the standard's
+quantise-dequantise pairs, written down directly.
 """
 
 from __future__ import annotations
@@ -135,8 +135,9 @@ def to_int8(weight: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
 def fit(ranges: Ranges) -> tuple[Floats, int]:
     """The size of a step of each channel, and the zero that all share, which make the steps small."""
     below, above = (np.maximum(part, 1e-6) for part in ranges)
-    candidates = [(np.maximum(below / zero, above / (ACTIVATION_MAX - zero)), zero) for zero in range(1, ACTIVATION_MAX)]
-    return min(candidates, key=lambda candidate: float(np.square(candidate[0] / (below + above)).sum()))
+    steps = {zero: np.maximum(below / zero, above / (ACTIVATION_MAX - zero)) for zero in range(1, ACTIVATION_MAX)}
+    zero = min(steps, key=lambda zero: float(np.square(steps[zero] / (below + above)).sum()))
+    return steps[zero], zero
 
 
 def fit_signed(ranges: Ranges) -> Floats:

@@ -1,14 +1,15 @@
 """Int8 analysis and synthesis of a "shuffle" recipe, made from its weights file and calibrated on tiles.
 
 Residual blocks are nearly all of the arithmetic: their dense and depthwise layers compute in int8. The sums that run
-past the blocks stay in float32, as do the layers that hold pixels and latents. The sums are kept in units of the blocks'
-integer steps (`_Steps`), so that quantising is one pass and costs no layer.
+past the blocks stay in float32, as do the layers that hold pixels and latents. The sums are kept in units of the
+blocks' integer steps (`_Part.step`), so that scaling the channels costs nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -82,6 +83,8 @@ class _Part:
 
     def step(self, blocks: range) -> Floats:
         """Sizes (width,) of the integer steps that the sums have in these blocks."""
+        if not blocks:
+            return np.ones(1, np.float32)
         names = [f"blocks.{block}.{branch}.0.in" for block in blocks for branch in ("spatial", "mixer")]
         below, above = zip(*(self.ranges(name) for name in names), strict=True)
         return fit_signed((np.max(below, 0), np.max(above, 0)))
