@@ -17,7 +17,6 @@ from calotype.errors import CalotypeError, Unsupported
 from calotype.runtime.weights import companion_path
 from calotype.train.quantise import quantise_model
 
-
 SMALL = replace(Recipe.load("swift"), blocks=(2, 1), latents=64, hyper_latents=8, hyper_width=16, context_width=32)
 
 

@@ -2,8 +2,8 @@
 
 Integer activations are uint8 with scale 1: what a step stands for, channel by channel, is folded into the weights on
 both sides. Weights are int8 within +-63, because processors without VNNI add pairs of products in 16 bits and would
-saturate. Feature maps are channels-last, (1, h, w, c). The operators are those that ONNX Runtime makes of the standard's
-quantise-dequantise pairs, written down directly.
+saturate. Feature maps are channels-last, (1, h, w, c). The operators are those that ONNX Runtime makes of pairs of
+QuantizeLinear and DequantizeLinear, written down directly.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def fit(ranges: Ranges) -> tuple[Floats, int]:
 
 def fit_signed(ranges: Ranges) -> Floats:
     """The size of a step of each channel where the zero is `MIDDLE`."""
-    return np.maximum(np.maximum(*ranges), 1e-6) / np.float32(ACTIVATION_MAX - MIDDLE)
+    return (np.maximum(np.maximum(*ranges), 1e-6) / (ACTIVATION_MAX - MIDDLE)).astype(np.float32)
 
 
 class Observer:
