@@ -20,13 +20,13 @@ from calotype.train.quantise import quantise_model
 SMALL = replace(Recipe.load("swift"), blocks=(2, 1), latents=64, hyper_latents=8, hyper_width=16, context_width=32)
 
 
-def install(folder, recipe):
-    """Weights of an untrained model and a card that has a word of its own."""
+def install(folder, recipe, noise=0.004):
+    """Weights of a model and a card that has a word of its own; with noise blocks do something, as after training."""
     torch.manual_seed(0)
     model = VAE(recipe)
-    with torch.no_grad():  # as after training: blocks that do something
+    with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.004 * torch.randn_like(parameter))
+            parameter.add_(noise * torch.randn_like(parameter))
     data = freeze(model)
     path = folder / f"{recipe.name}.calow"
     path.write_bytes(data)
@@ -63,8 +63,10 @@ def test_a_model_gets_its_companion(tmp_path, pictures):
 def test_what_has_no_int8_version_is_refused(tmp_path, pictures):
     with pytest.raises(Unsupported, match="only the transforms of swift"):
         quantise_model(str(install(tmp_path, Recipe.load("factorized"))), [pictures], 2)
+    with pytest.raises(Unsupported, match="train it before"):
+        quantise_model(str(install(tmp_path, SMALL, noise=0)), [pictures], 2)
     with pytest.raises(Unsupported, match="'deflate' has no int8 version"):
         quantise_model("deflate.fine", [pictures], 2)
     with pytest.raises(CalotypeError, match="does not exist"):
         quantise_model("vae.swift", [tmp_path / "nowhere"], 2)
-    assert sorted(entry.suffix for entry in tmp_path.iterdir()) == [".calow", ".toml"]
+    assert not list(tmp_path.glob("*.int8.*"))

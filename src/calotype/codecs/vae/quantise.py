@@ -45,7 +45,7 @@ def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
     Raises
     ------
     Unsupported
-        The recipe has other transforms.
+        The recipe has other transforms, or these were not trained.
     """
     recipe = Recipe.from_dict(weights.recipe, weights.name)
     if recipe.transform != "shuffle":
@@ -55,8 +55,11 @@ def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
     for part in parts.values():
         part.run.never_clip()
     _observe(weights, recipe, parts, tiles)
-    networks = {"analysis": _analysis(parts["analysis"], recipe), "synthesis": _synthesis(parts["synthesis"], recipe)}
-    return pack_companion(weights, networks)
+    try:
+        analysis, synthesis = _analysis(parts["analysis"], recipe), _synthesis(parts["synthesis"], recipe)
+    except KeyError as error:  # equal parameters, as zeros are, were merged when they were exported
+        raise Unsupported(f"{weights.name} has no {error} of its own; train it before it becomes int8") from None
+    return pack_companion(weights, {"analysis": analysis, "synthesis": synthesis})
 
 
 class _Part:
