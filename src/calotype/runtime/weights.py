@@ -59,8 +59,8 @@ class Weights:
         of = self.int8._meta.get("companion_of")
         if of != self.digest.hex():
             raise CorruptFile(
-                f"{self.int8.name} belongs to weights {of}, not to {self.digest.hex()} beside it; "
-                "remove it, or make it again with `calotype quantise`"
+                f"{self.int8.name} belongs to weights {of}, but {self.name} is {self.digest.hex()} or damaged; "
+                "remove the former, or make it again with `calotype quantise`"
             )
 
     @cached_property
