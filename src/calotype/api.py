@@ -374,7 +374,9 @@ def write(
         io.write_image(path, _as_image(image))
 
 
-def load(model: str | os.PathLike[str] | None = None, *, device: str | None = None) -> Model:
+def load(
+    model: str | os.PathLike[str] | None = None, *, device: str | None = None, precision: str | None = None
+) -> Model:
     """Load a model by name or path of its weights file, to use it many times; None is the default model.
 
     Parameters
@@ -383,19 +385,23 @@ def load(model: str | os.PathLike[str] | None = None, *, device: str | None = No
         Where its networks run: "cuda", "cuda:1" or "cpu" on PyTorch (the extra `gpu`). None, the default, is ONNX
         Runtime on the processor. Files are read by either; those that are written may differ by a few bytes.
 
+    precision
+        "float" or "int8", or None for the faster one here (or what `CALOTYPE_PRECISION` says); a device takes float.
+        Files are the same to every decoder; decoded pixels differ by a level or two.
+
     Raises
     ------
     WeightsNotFound
-        The model is not installed.
+        The model is not installed, or has no int8 networks.
     Unsupported
-        There is no such device, or no PyTorch.
+        There is no such device or precision, or no PyTorch.
     """
-    return _open(registry.find(model), device)
+    return _open(registry.find(model), device, precision)
 
 
-def _open(card: ModelInfo, device: str | None) -> Model:
+def _open(card: ModelInfo, device: str | None, precision: str | None = None) -> Model:
     device = resolve_device(device)
-    return Model(card, registry.open_codec(card, device), device)
+    return Model(card, registry.open_codec(card, device, precision), device)
 
 
 def info(data: bytes) -> FileInfo:

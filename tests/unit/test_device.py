@@ -122,7 +122,7 @@ def test_exact_convolution_is_a_convolution(kernel, stride, padding, dilation, g
 def test_files_cross_engines(device: str, size: tuple[int, int], picture) -> None:
     """What one engine wrote the other reads: a wrong integer would be a `Desync`."""
     pixels = picture(*size, 3)
-    plain, there = calotype.load(MODEL), calotype.load(MODEL, device=device)
+    plain, there = calotype.load(MODEL, precision="float"), calotype.load(MODEL, device=device)
     for data in (plain.encode(pixels, 70), there.encode(pixels, 70)):
         expected = plain.decode(data)
         for decoded in (there.decode(data), calotype.decode(data, device=device)):
@@ -180,3 +180,8 @@ def test_without_pytorch_the_next_step_is_named(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Unsupported" in done.stderr
     assert "pip install 'calotype[gpu]'" in done.stderr
+
+
+def test_a_device_takes_no_int8() -> None:
+    with pytest.raises(Unsupported, match="leave out the device"):
+        calotype.load(MODEL, device="cpu", precision="int8")

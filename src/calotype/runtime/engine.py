@@ -56,7 +56,10 @@ def resolve_device(device: str | None) -> str | None:
 
 
 class Networks:
-    """The networks of one weights file, opened when first used and kept. Safe to share between threads."""
+    """The networks of one weights file, opened when first used and kept. Safe to share between threads.
+
+    ONNX Runtime runs those of the weights' int8 companion, where there is one; other engines do not know its operators.
+    """
 
     def __init__(self, weights: Weights, engine: Engine = OnnxNetwork) -> None:
         self._weights = weights
@@ -72,6 +75,10 @@ class Networks:
         """Open a network in the background, beside the work on those needed before it."""
         Thread(target=self._future, args=(name, threads), daemon=True).start()
 
+    def _source(self, name: str) -> Weights:
+        int8 = self._weights.int8
+        return int8 if int8 is not None and self._engine is OnnxNetwork and name in int8.networks else self._weights
+
     def _future(self, name: str, threads: int) -> Future[Network]:
         key, future = (name, threads), Future[Network]()
         with self._lock:
@@ -79,7 +86,7 @@ class Networks:
                 return self._open[key]
             self._open[key] = future
         try:
-            future.set_result(self._engine(self._weights.network(name), threads))
+            future.set_result(self._engine(self._source(name).network(name), threads))
         except BaseException as error:  # for whoever asks for the result, now or later
             future.set_exception(error)
         return future
