@@ -20,15 +20,21 @@ def freeze(model: L3C) -> bytes:
     def example(channels: int, stride: int) -> torch.Tensor:
         return torch.zeros(1, channels, _EXAMPLE[0] // stride, _EXAMPLE[1] // stride)
 
-    names = [f"z{scale}" for scale in range(1, SCALES + 1)]
-    networks = {"analysis": to_onnx(shortened(frozen(model.analysis)), {"x": example(COLOURS, 1)}, names)}
+    networks = {}
+    if model.analysis is not None:
+        names = [f"z{scale}" for scale in range(1, SCALES + 1)]
+        networks["analysis"] = to_onnx(shortened(frozen(model.analysis)), {"x": example(COLOURS, 1)}, names)
     for scale in range(1, SCALES + 1):
         inputs = {"levels": example(LATENTS, 2**scale)}
-        outputs = ["features", "base", "location", "scale", "weight"]
+        outputs = ["features", "location", "scale", "weight"]
         if scale < SCALES:
             inputs["coarser"] = example(model.recipe.up, 2**scale)
+        if model.recipe.samples:
+            inputs["expected"] = example(COLOURS, 2**scale)
         if scale == 1:
             outputs.append("coefficient")
+        elif model.recipe.samples:
+            outputs.insert(1, "expected_finer")
         networks[f"stage{scale}"] = to_onnx(frozen(model.stages[scale - 1]), inputs, outputs)
     return pack_weights(model.recipe.to_dict(), networks, {})
 
@@ -37,7 +43,9 @@ def thaw(weights: Weights) -> L3C:
     """A model that goes on where the weights are; integers of exact layers stand for their former real values."""
     model = L3C(Recipe.from_dict(weights.recipe, weights.name))
     state = model.state_dict()
-    parts = {"analysis.": "analysis"} | {f"stages.{s - 1}.": f"stage{s}" for s in range(1, SCALES + 1)}
+    parts = {f"stages.{s - 1}.": f"stage{s}" for s in range(1, SCALES + 1)}
+    if model.analysis is not None:
+        parts["analysis."] = "analysis"
     for prefix, network in parts.items():
         known = initializers(weights.network(network))
         state |= {prefix + name: value for name, value in known.items() if prefix + name in state}

@@ -29,6 +29,8 @@ class Recipe:
     """Features of each of a head's three dilated convolutions."""
     mixtures: int
     """Logistics per distribution."""
+    samples: bool
+    """Whether latents are samples of the picture (`samples.py`) instead of what an encoder network has learned."""
 
     def __post_init__(self) -> None:
         if self.features < 2 * LATENTS or min(self.up, self.head) < 1 or self.blocks < 0:

@@ -7,7 +7,12 @@ SCALES = 3
 LATENTS = 5  # channels at each scale (Mentzer et al. 2019, sec. 3.1)
 LEVEL_MAX = 12
 LEVELS = 2 * LEVEL_MAX + 1  # 25 of them in [-1, 1], likewise
+LOCATION_UNIT = 64  # per symbol, as in coding/mixture.py, which cannot be imported where only training is installed
 LEVEL_UNIT = 128  # activations per level: what exact networks are given
+VALUE_UNIT = 16  # of samples, per grey value
+VALUE_MAX = 2040  # white; black is its negative
+COARSE_DIGIT = LEVELS  # grey values of a level of a coarse digit
+BLUE_DIGITS = 5  # coarse digits of blue: red's count as many levels each
 STRIDE = 2**SCALES  # padded sizes are multiples of it
 
 MIXTURES_MAX = 10  # that the coder takes

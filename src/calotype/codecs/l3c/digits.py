@@ -1,0 +1,36 @@
+"""Samples to levels (see `samples.py`), and which samples levels tell exactly. For NumPy and PyTorch alike.
+
+Green has two digits, fine and coarse, and reaches every colour. Red and blue, counted from where green's correction
+moves them, have a fine digit each and share one level for their coarse ones; what lies further off stays inexact, and
+is coded again at the next finer scale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .units import BLUE_DIGITS, COARSE_DIGIT, COLOUR_MAX, LEVEL_MAX
+
+_COARSE_MAX = BLUE_DIGITS // 2
+REACH = _COARSE_MAX * COARSE_DIGIT + LEVEL_MAX  # grey values that red and blue can be corrected by
+
+
+def digits_of(samples: Any, expected: Any) -> list[Any]:
+    """Samples and what is expected of them, three planes of whole colours each -> five planes of levels."""
+    (r, g, b), (red, green, blue) = samples, expected
+    moved = g - green
+    coarse = (moved + LEVEL_MAX) // COARSE_DIGIT
+    fine, coarser = [], []
+    for colour, base in ((r, red), (b, blue)):
+        missing = colour - (base + moved).clip(0, COLOUR_MAX)
+        coarser.append(((missing + LEVEL_MAX) // COARSE_DIGIT).clip(-_COARSE_MAX, _COARSE_MAX))
+        fine.append((missing - COARSE_DIGIT * coarser[-1]).clip(-LEVEL_MAX, LEVEL_MAX))
+    return [fine[0], moved - COARSE_DIGIT * coarse, fine[1], coarse, BLUE_DIGITS * coarser[0] + coarser[1]]
+
+
+def are_exact(levels: Any) -> Any:
+    """Whether five planes of levels tell their samples exactly; a plane of truths. False where they just may."""
+    red, _, blue, _, both = levels
+    coarse_red = (both + _COARSE_MAX) // BLUE_DIGITS
+    reached = [abs(red + COARSE_DIGIT * coarse_red), abs(blue + COARSE_DIGIT * (both - BLUE_DIGITS * coarse_red))]
+    return (reached[0] < REACH) & (reached[1] < REACH)
