@@ -35,7 +35,7 @@ def _conv(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None
     return F.conv2d(x, weight, bias, stride, _padding(attributes), attributes.get("dilations", [1, 1]), group)
 
 
-def _exact_conv(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _exact_conv(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolution of whole numbers: the same ones whatever the device, its libraries and the process's settings are.
 
     Convolution libraries may choose Winograd's method or FFT, and float32 products may run in TF32 or bfloat16. A
@@ -51,7 +51,8 @@ def _exact_conv(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor)
     windows = F.unfold(x.double(), kernel, dilation, padding, stride)  # (b, channels * taps, positions)
     windows = windows.reshape(len(x), group, -1, height * width)
     total = weight.double().reshape(group, len(weight) // group, -1) @ windows
-    return (total.reshape(len(x), len(weight), height, width) + bias[:, None, None]).float()
+    total = total.reshape(len(x), len(weight), height, width)
+    return (total if bias is None else total + bias[:, None, None]).float()
 
 
 def _conv_transpose(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -71,6 +72,13 @@ def _clip(attributes: Attributes, x: Tensor, low: Tensor | None = None, high: Te
 
 def _div(attributes: Attributes, a: Tensor, b: Tensor) -> Tensor:
     return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
+
+
+def _pad(attributes: Attributes, x: Tensor, pads: Tensor) -> Tensor:
+    if attributes.get("mode") != b"edge":
+        raise Unsupported("the torch engine takes Pad in mode edge only")
+    (top, left), (bottom, right) = pads.tolist()[2:4], pads.tolist()[6:]
+    return F.pad(x, (left, right, top, bottom), "replicate")
 
 
 def _reshape(attributes: Attributes, x: Tensor, shape: Tensor) -> Tensor:
@@ -103,6 +111,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Log": lambda attributes, x: torch.log(x),
     "Mul": lambda attributes, a, b: a * b,
     "Neg": lambda attributes, x: -x,
+    "Pad": _pad,
     "Relu": lambda attributes, x: torch.relu(x),
     "Reshape": _reshape,
     "Shape": _shape,
@@ -194,7 +203,7 @@ def _steps(graph: Any, constants: dict[str, Tensor], kept: set[str]) -> list[_St
         last_used = sorted({name for name in names if name} - seen)
         seen.update(names)
         exact = node.op_type == "Conv" and all(_is_whole(constants.get(name)) for name in names[1:])
-        operator = _exact_conv if exact and len(names) == 3 else OPERATORS[node.op_type]
+        operator = _exact_conv if exact else OPERATORS[node.op_type]
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         steps.append(_Step(operator, attributes, names, node.output[0], last_used))
     return steps[::-1]

@@ -6,7 +6,7 @@ are what it has a record of: colours or grey, and alpha.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -23,14 +23,13 @@ from ...runtime.weights import Weights
 from ...tiling import Grid, Span, check_region
 from .drawn import pack_colours, unpack_colours
 from .grey import count_grey, pack_grey, unpack_grey
+from .known import Known, levels_of
 from .layout import HASH_BYTES, Layout, check_hash, pixel_hash
 from .recipe import Recipe
 from .units import (
-    COARSE_DIGIT,
     COEFFICIENT_BITS,
     COLOUR_MAX,
     COLOURS,
-    FINE_DIGIT,
     LATENTS,
     LEVEL_MAX,
     LEVELS,
@@ -132,56 +131,76 @@ class L3CCodec:
 
     # --- integers -------------------------------------------------------------------------------------------------
 
-    def _analyse(self, pixels: Bytes, threads: int) -> list[Floats]:
-        """What the latents (c, h / 2^s, w / 2^s) of a tile (h, w, 3) come from, at all scales, of the padded size."""
+    def _latents(self, pixels: Bytes, threads: int) -> Callable[[int, Floats | None], Int32]:
+        """What tells the levels (5, h / 2^s, w / 2^s) of a tile (h, w, 3) at scale s, of the padded size.
+
+        Levels that are samples count from the values expected there.
+        """
         beyond = [(0, -size % STRIDE) for size in pixels.shape[:2]]
-        padded = np.pad(pixels, (*beyond, (0, 0)), "edge").transpose(2, 0, 1)[None]
-        x = padded.astype(np.float32) / np.float32(COLOUR_MAX / 2) - np.float32(1)
-        return [output[0] for output in self._networks.get("analysis", threads)(x=x)]
+        padded = np.pad(pixels, (*beyond, (0, 0)), "edge").transpose(2, 0, 1)
+        if self.recipe.samples:
+
+            def tell(scale: int, expected: Floats | None) -> Int32:
+                assert expected is not None
+                return levels_of(padded[:, :: 2**scale, :: 2**scale], expected)
+
+            return tell
+        x = padded[None].astype(np.float32) / np.float32(COLOUR_MAX / 2) - np.float32(1)
+        learned = self._networks.get("analysis", threads)(x=x)
+        return lambda scale, _: np.rint(np.clip(learned[scale - 1][0], -LEVEL_MAX, LEVEL_MAX)).astype(np.int32)
 
     def _transmit(self, coder: Coder, pixels: Bytes | None, height: int, width: int, threads: int) -> Bytes:
         """The symbol program of encoder, decoder and bit counter: a tile (height, width, 3), or None when decoding.
 
         The coarsest levels first, then what each scale predicts: the levels of the next finer one, colours at last.
+        Of these only what samples leave open is coded.
         """
-        analysed = None if pixels is None else self._analyse(pixels, threads)
-
-        def code(scale: int, expected: Floats | None, model: Tables | Mixture, parameters: Int32) -> Int32:
-            levels = None if analysed is None else _round(analysed[scale - 1], expected)
-            return _code_levels(coder, levels, model, parameters)
-
-        coarsest = LATENTS, -(-height // STRIDE), -(-width // STRIDE)
-        expected = np.zeros((1, COLOURS, *coarsest[1:]), np.float32) if self.recipe.pyramid else None
-        levels = code(SCALES, expected, self._coarsest, np.zeros(coarsest, np.int32))
+        latents = None if pixels is None else self._latents(pixels, threads)
+        shape = -(-height // STRIDE), -(-width // STRIDE)
         inputs: dict[str, Floats] = {}
-        for scale in range(SCALES, 1, -1):
+        expected = np.zeros((1, COLOURS, *shape), np.float32) if self.recipe.samples else None
+        model: Tables | Mixture = self._coarsest
+        parameters, known = np.zeros((LATENTS, *shape), np.int32), None
+        for scale in range(SCALES, 0, -1):
+            wanted = None if latents is None else latents(scale, expected)
+            levels = _code_levels(coder, wanted, model, parameters, known)
             features, *outputs = self._stage(scale, levels, inputs, threads)
-            inputs = {"coarser": features}
-            if self.recipe.pyramid:
-                expected, *outputs = outputs
-                inputs["expected"] = expected
-            parameters = np.moveaxis(_mixtures(outputs, LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
-            levels = code(scale - 1, expected, self._levels, parameters)
-        outputs = self._stage(1, levels, inputs, threads)
-        return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs[1:]])
+            known = None if expected is None else Known.of(levels, expected)
+            if scale > 1:
+                inputs = {"coarser": features}
+                if expected is not None:
+                    expected, *outputs = outputs
+                    inputs["expected"] = expected
+                model = self._levels
+                parameters = np.moveaxis(_mixtures(outputs, LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
+        return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs], known)
 
     def _stage(self, scale: int, levels: Int32, inputs: dict[str, Floats], threads: int) -> list[Floats]:
         """Features and parameters of what is twice as large."""
         return self._networks.get(f"stage{scale}", threads)(levels=levels[None].astype(np.float32), **inputs)
 
-    def _code_colours(self, coder: Coder, pixels: Bytes | None, outputs: list[Floats]) -> Bytes:
+    def _code_colours(self, coder: Coder, pixels: Bytes | None, outputs: list[Floats], known: Known | None) -> Bytes:
         """Code red, green that moves with red, blue that moves with both; (h, w, 3)."""
         *mixtures, coefficient = outputs
+        height, width = coefficient.shape[2:]
         parameters = _mixtures(mixtures, COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
-        _, _, height, width = coefficient.shape
-        green_red, blue_red, blue_green = coefficient.reshape(COLOURS, -1, height, width).astype(np.int32)
-        decoded = np.empty((height, width, COLOURS), np.uint8)
+        factors = coefficient.reshape(COLOURS, -1, height, width).astype(np.int32)
+        decoded = np.empty((height * width, COLOURS), np.uint8)
+        if known is None:
+            left = np.arange(height * width)
+        else:
+            found, left = known.places(height, width)
+            decoded[found] = known.samples.transpose(1, 2, 0)[found // width // 2, found % width // 2]
+            parameters, factors = _at(parameters, left), _at(factors, left)
+        parameters = parameters.reshape(COLOURS, 3, -1, len(left))
+        green_red, blue_red, blue_green = factors.reshape(COLOURS, -1, len(left))
+        given = None if pixels is None else pixels.reshape(-1, COLOURS)[left].astype(np.int32)
 
         def code(colour: int) -> Int32:
-            """How far the colour lies from its locations, (components, h, w)."""
-            symbols = None if pixels is None else pixels[..., colour].astype(np.int32)
+            """How far the colour lies from its locations, (components, n)."""
+            symbols = None if given is None else np.ascontiguousarray(given[:, colour])
             symbols = coder.code(symbols, self._colours, parameters[colour])
-            decoded[..., colour] = symbols
+            decoded[left, colour] = symbols
             return (symbols << LOCATION_BITS) - parameters[colour, 0]  # type: ignore[no-any-return]
 
         red = code(0)
@@ -189,7 +208,7 @@ class L3CCodec:
         green = code(1)
         parameters[2, 0] += blue_red * red + blue_green * green >> COEFFICIENT_BITS
         code(2)
-        return decoded
+        return decoded.reshape(height, width, COLOURS)
 
 
 def _uniform() -> Tables:
@@ -232,22 +251,27 @@ def _mixtures(outputs: list[Floats], channels: int, middle: int) -> Int32:
     return parameters
 
 
-def _round(latents: Floats, expected: Floats | None) -> Int32:
-    """Levels (5, h, w), the one rounding; in a pyramid of values (3, h, w) where (1, 3, h, w) are expected."""
-    if expected is not None:
-        missing = latents - expected[0]
-        coarse = np.rint(missing[: LATENTS - COLOURS] / COARSE_DIGIT)
-        missing[: len(coarse)] -= coarse * COARSE_DIGIT
-        latents = np.concatenate([missing / FINE_DIGIT, coarse])
-    return np.rint(np.clip(latents, -LEVEL_MAX, LEVEL_MAX)).astype(np.int32)
-
-
-def _code_levels(coder: Coder, levels: Int32 | None, model: Tables | Mixture, parameters: Int32) -> Int32:
-    """Code levels (5, h, w), or decode where they are None."""
-    symbols = coder.code(None if levels is None else levels + LEVEL_MAX, model, parameters)
+def _code_levels(
+    coder: Coder, levels: Int32 | None, model: Tables | Mixture, parameters: Int32, known: Known | None
+) -> Int32:
+    """Code levels (5, h, w), or decode where they are None; they are 0 where samples are known."""
+    if known is None:
+        symbols = coder.code(None if levels is None else levels + LEVEL_MAX, model, parameters)
+    else:
+        *_, height, width = parameters.shape
+        _, left = known.places(height, width)
+        symbols = np.full((LATENTS, height * width), LEVEL_MAX, np.int32)
+        wanted = None if levels is None else levels.reshape(LATENTS, -1)[:, left] + LEVEL_MAX
+        symbols[:, left] = coder.code(wanted, model, _at(parameters, left))
+        symbols = symbols.reshape(LATENTS, height, width)
     if symbols.size and not 0 <= int(symbols.min()) <= int(symbols.max()) < LEVELS:
         raise CorruptFile("a latent is out of range")
     return symbols - LEVEL_MAX
+
+
+def _at(parameters: Int32, places: npt.NDArray[np.intp]) -> Int32:
+    """Parameters (..., h, w) of some flat places, (..., n)."""
+    return np.take(parameters.reshape(*parameters.shape[:-2], -1), places, -1)
 
 
 CODEC = L3CCodec

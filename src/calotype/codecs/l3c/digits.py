@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .units import BLUE_DIGITS, COARSE_DIGIT, COLOUR_MAX, LEVEL_MAX
+from .units import BLUE_DIGITS, COARSE_DIGIT, COLOUR_MAX, LEVEL_MAX, VALUE_MAX, VALUE_UNIT
 
 _COARSE_MAX = BLUE_DIGITS // 2
 REACH = _COARSE_MAX * COARSE_DIGIT + LEVEL_MAX  # grey values that red and blue can be corrected by
+
+
+def nearest_colours(values: Any) -> Any:
+    """Values (see `samples.py`) to the whole colours closest to them."""
+    return (values + (VALUE_MAX + VALUE_UNIT / 2)) // VALUE_UNIT
 
 
 def digits_of(samples: Any, expected: Any) -> list[Any]:
@@ -26,6 +31,18 @@ def digits_of(samples: Any, expected: Any) -> list[Any]:
         coarser.append(((missing + LEVEL_MAX) // COARSE_DIGIT).clip(-_COARSE_MAX, _COARSE_MAX))
         fine.append((missing - COARSE_DIGIT * coarser[-1]).clip(-LEVEL_MAX, LEVEL_MAX))
     return [fine[0], moved - COARSE_DIGIT * coarse, fine[1], coarse, BLUE_DIGITS * coarser[0] + coarser[1]]
+
+
+def samples_of(levels: Any, expected: Any) -> list[Any]:
+    """The inverse of `digits_of`: five planes of levels -> three planes of whole colours."""
+    red, green, blue, coarse, both = levels
+    moved = green + COARSE_DIGIT * coarse
+    coarse_red = (both + _COARSE_MAX) // BLUE_DIGITS
+    corrections = (red + COARSE_DIGIT * coarse_red, 0, blue + COARSE_DIGIT * (both - BLUE_DIGITS * coarse_red))
+    return [
+        ((base + moved).clip(0, COLOUR_MAX) + correction).clip(0, COLOUR_MAX)
+        for base, correction in zip(expected, corrections, strict=True)
+    ]
 
 
 def are_exact(levels: Any) -> Any:

@@ -29,8 +29,8 @@ def freeze(model: L3C) -> bytes:
         outputs = ["features", "location", "scale", "weight"]
         if scale < SCALES:
             inputs["coarser"] = example(model.recipe.up, 2**scale)
-        if model.recipe.samples:
-            inputs["expected"] = example(COLOURS, 2**scale)
+            if model.recipe.samples:
+                inputs["expected"] = example(COLOURS, 2**scale)
         if scale == 1:
             outputs.append("coefficient")
         elif model.recipe.samples:

@@ -146,7 +146,8 @@ class Stage(nn.Module):
         coarser
             Features (b, up, h, w) of the coarser scale; the last one has none.
         expected
-            For recipes with samples: values (b, 3, h, w) that the coarser scale leads to expect.
+            For recipes with samples: values (b, 3, h, w) that the coarser scale leads to expect; the last one expects
+            the middle.
 
         Returns
         -------
@@ -157,14 +158,17 @@ class Stage(nn.Module):
         given = [halves(levels * LEVEL_UNIT)]
         if coarser is not None:
             given.append(coarser)
-        if expected is None:
+        if self.interpolation is None:
             return self._predict(given)
+        if expected is None:
+            expected = levels[:, :COLOURS] * 0.0
         values = values_of(levels, expected)
         given.append(halves(self.differences(values)))
         features, location, *others = self._predict(given)
         finer = self.interpolation(values)
         if self.scale == 1:
-            return [features, location + finer.repeat_interleave(self.mixtures, 1), *others]
+            together = location.unflatten(1, (COLOURS, self.mixtures)) + finer[:, :, None]
+            return [features, together.flatten(1, 2), *others]
         return [features, finer, location, *others]
 
     def _predict(self, given: list[Tensor]) -> list[Tensor]:

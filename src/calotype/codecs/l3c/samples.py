@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...nets.fixed_point import ACTIVATION_MAX
-from .units import BLUE_DIGITS, COARSE_DIGIT, COLOUR_MAX, VALUE_MAX, VALUE_UNIT
+from .digits import nearest_colours, samples_of
+from .units import VALUE_MAX, VALUE_UNIT
 
 _UNIT = 128  # of the weights of interpolation
 # A place between two samples takes (-1, 9, 9, -1) / 16 of those in line with it; the middle of four takes a product of
@@ -24,18 +25,13 @@ _MIDDLE = ((1.0, -5.0, -5.0, 1.0), (-5.0, 41.0, 41.0, -5.0), (-5.0, 41.0, 41.0, 
 
 
 def values_of(levels: Tensor, expected: Tensor) -> Tensor:
-    """Levels (b, 5, h, w) and expected values (b, 3, h, w) -> values (b, 3, h, w), whole colours; exact.
+    """Levels (b, 5, h, w) and expected values (b, 3, h, w) -> values (b, 3, h, w) of whole colours; exact."""
+    samples = samples_of(_planes(levels), _planes(nearest_colours(expected)))
+    return torch.cat(samples, 1) * VALUE_UNIT - VALUE_MAX
 
-    Green is corrected first; red and blue move with it.
-    """
-    nearest = torch.floor((expected + (VALUE_MAX + VALUE_UNIT / 2)) / VALUE_UNIT) * VALUE_UNIT - VALUE_MAX
-    red, green, blue, coarse, both = levels.split(1, 1)
-    coarse_red = torch.floor((both + BLUE_DIGITS / 2) * (1 / BLUE_DIGITS))
-    moved = VALUE_UNIT * (green + COARSE_DIGIT * coarse)
-    others = torch.cat([red + COARSE_DIGIT * coarse_red, blue + COARSE_DIGIT * (both - BLUE_DIGITS * coarse_red)], 1)
-    others = (nearest[:, ::2] + moved).clamp(-VALUE_MAX, VALUE_MAX) + VALUE_UNIT * others
-    values = torch.cat([others[:, :1], nearest[:, 1:2] + moved, others[:, 1:]], 1)
-    return values.clamp(-VALUE_MAX, VALUE_MAX)
+
+def _planes(x: Tensor) -> list[Tensor]:
+    return [x[:, channel : channel + 1] for channel in range(x.shape[1])]
 
 
 class Interpolation(nn.Module):
@@ -78,11 +74,3 @@ class Differences(nn.Module):
         """(b, 3, h, w) -> (b, 6, h, w) of G, R - G and B - G, to the right and down, within twice an activation."""
         found = F.conv2d(F.pad(values, (0, 1, 0, 1), "replicate"), self.weight)
         return found.clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
-
-
-def whole_colours(values: Tensor) -> Tensor:
-    """Values to colours 0 .. 255."""
-    return (values + VALUE_MAX) / VALUE_UNIT
-
-
-assert VALUE_MAX * 2 == VALUE_UNIT * COLOUR_MAX

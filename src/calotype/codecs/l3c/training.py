@@ -10,44 +10,20 @@ from torch.nn import functional as F
 
 from ...nets.straight_through import clamp_inward, ste_floor, ste_round
 from .freeze import freeze, thaw
+from .likelihood import mixture_bits
 from .networks import L3C
-from .digits import are_exact, digits_of
+from .digits import are_exact, digits_of, nearest_colours
 from .recipe import Recipe
-from .samples import whole_colours
-from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, LOCATION_UNIT, SCALES, WEIGHTS_PER_OCTAVE
+from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, LOCATION_UNIT, SCALES
 
 __all__ = ["build", "fixed_numbers", "freeze", "loss", "thaw"]
 
-_SCALES_PER_OCTAVE = 8
-_TOTAL = 2**16
 FREE_SHARE = 0.1  # of the loss, which is counted without a least frequency
 
 
 def build(recipe_name: str) -> L3C:
     """A fresh model of a shipped recipe."""
     return L3C(Recipe.load(recipe_name))
-
-
-def mixture_bits(symbols: Tensor, location: Tensor, scale: Tensor, weight: Tensor, count: int) -> Tensor:
-    """Bits of symbols 0 .. count - 1 (b, c, h, w) under mixtures (b, c, k, h, w) in the coder's units, in two ways.
-
-    (2, b, c, h, w): as the coder counts them, but for the rounding of its table, with a frequency of at least 1 for
-    each symbol; and without that, so that symbols far from where they were expected have a gradient, too.
-
-    With L the logistic function, L(a) - L(b) = L(a) L(-b) (1 - exp(b - a)).
-    """
-    symbols = symbols[:, :, None]
-    distance = symbols - location / LOCATION_UNIT
-    sharpness = torch.exp2(3 - scale / _SCALES_PER_OCTAVE)
-    below = F.logsigmoid((distance + 0.5) * sharpness)
-    above = F.logsigmoid((0.5 - distance) * sharpness)
-    first, last = symbols <= 0, symbols >= count - 1
-    inner = torch.where(last, 0.0, below) + torch.where(first, 0.0, above)
-    parts = inner + torch.where(first | last, 0.0, torch.log(-torch.expm1(-sharpness)))
-    shares = torch.log_softmax(weight * (math.log(2) / WEIGHTS_PER_OCTAVE), 2)
-    log_probability = torch.logsumexp(shares + parts, 2)
-    coded = -torch.log2((log_probability.exp() * (_TOTAL - count) + 1) / _TOTAL)
-    return torch.stack([coded, log_probability * (-1 / math.log(2))])
 
 
 def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
@@ -82,8 +58,7 @@ def bits(model: L3C, x: Tensor) -> list[Tensor]:
         if expected is None:
             return ste_round(clamp_inward(latents[scale - 1], -LEVEL_MAX, LEVEL_MAX))
         samples = colours[:, :, :: 2**scale, :: 2**scale]
-        nearest = torch.floor(whole_colours(expected) + 0.5)
-        return torch.stack(digits_of(samples.unbind(1), nearest.unbind(1)), 1)
+        return torch.stack(digits_of(samples.unbind(1), nearest_colours(expected).unbind(1)), 1)
 
     found: list[Tensor] = []
     features = None
