@@ -13,7 +13,7 @@ from ...nets.exact import ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_MAX
 from ...nets.straight_through import clamp_inward
 from .recipe import Recipe
-from .samples import Differences, Interpolation, values_of
+from .samples import Differences, Interpolation, planes, values_of
 from .units import COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, LOCATION_UNIT, SCALES, VALUE_UNIT
 
 PARAMETERS_PER_REAL = 8.0  # of the other outputs of heads
@@ -167,8 +167,8 @@ class Stage(nn.Module):
         features, location, *others = self._predict(given)
         finer = self.interpolation(values)
         if self.scale == 1:
-            together = location.unflatten(1, (COLOURS, self.mixtures)) + finer[:, :, None]
-            return [features, together.flatten(1, 2), *others]
+            base = torch.cat([plane for plane in planes(finer) for _ in range(self.mixtures)], 1)
+            return [features, location + base, *others]
         return [features, finer, location, *others]
 
     def _predict(self, given: list[Tensor]) -> list[Tensor]:

@@ -26,11 +26,12 @@ _MIDDLE = ((1.0, -5.0, -5.0, 1.0), (-5.0, 41.0, 41.0, -5.0), (-5.0, 41.0, 41.0, 
 
 def values_of(levels: Tensor, expected: Tensor) -> Tensor:
     """Levels (b, 5, h, w) and expected values (b, 3, h, w) -> values (b, 3, h, w) of whole colours; exact."""
-    samples = samples_of(_planes(levels), _planes(nearest_colours(expected)))
+    samples = samples_of(planes(levels), planes(nearest_colours(expected)))
     return torch.cat(samples, 1) * VALUE_UNIT - VALUE_MAX
 
 
-def _planes(x: Tensor) -> list[Tensor]:
+def planes(x: Tensor) -> list[Tensor]:
+    """(b, c, h, w) -> c times (b, 1, h, w)."""
     return [x[:, channel : channel + 1] for channel in range(x.shape[1])]
 
 
