@@ -1,0 +1,68 @@
+/* What a plane's coder remembers. Samples are kept as floats in units of 8 bits, whatever their depth. */
+#ifndef PRISM_PLANE_H
+#define PRISM_PLANE_H
+
+#include "coder.h"
+#include "numbers.h"
+#include "prism.h"
+
+enum {
+    MARGIN = 4,     /* samples kept beside and rows kept above the plane, as far as predictors reach */
+    EXPERTS = 4,    /* predictions of a sample, each with its distribution: FILTERS, the median rule, their blend */
+    FILTERS = 2,
+    BLEND = EXPERTS - 1,
+    ORDER_MAX = 32, /* inputs of a filter, a multiple of 8 */
+    OWN_MAX = 24,
+    OTHER_MAX = 13,
+    NODES = 49,     /* places in the walk to a sample */
+    LEVELS = 24,    /* of the expected error */
+    HINTS = 16,     /* levels of the errors that the references had here */
+    ACTIVITIES = 64,
+    CONTEXTS = 8,
+    SLOT_BITS = 17,
+    CURVE = 33,     /* points of a refinement's curve */
+    ERROR_ROWS = 4,
+};
+
+/* A linear predictor with Kalman's update: weights that drift at random, samples with known noise. */
+typedef struct {
+    float covariance[ORDER_MAX][ORDER_MAX];
+    float weight[ORDER_MAX];
+    float input[ORDER_MAX];
+    float gain[ORDER_MAX];
+    float drift;
+    int order;      /* a multiple of 8; unused inputs are 0 */
+    int inputs;
+    int offset[ORDER_MAX];  /* from the sample at hand: within own rows; within a reference's */
+    signed char plane[ORDER_MAX];
+} filter;
+
+typedef struct {
+    float mean;
+    float count;
+} cell;
+
+typedef struct {
+    float bias;
+    uint32_t count;
+} slot;
+
+struct prism_plane {
+    int width, height, low, high, references, effort;
+    float unit;             /* of a step of the samples */
+    int rows;               /* done */
+    int stride;
+    uint16_t *output;       /* what the caller sees of the samples */
+    float *samples;         /* [MARGIN + height][stride] */
+    float *errors;          /* [height][stride] of the blend, for planes that refer to this one */
+    float (*recent)[EXPERTS]; /* [ERROR_ROWS][stride] errors of all experts */
+    filter filters[FILTERS];
+    cell (*cells)[ACTIVITIES][HINTS]; /* [EXPERTS] mean error by activity */
+    float (*by_hint)[HINTS][EXPERTS]; /* [NODES] weights of the mixing */
+    float (*by_level)[LEVELS][EXPERTS];
+    slot (*slots)[1 << SLOT_BITS]; /* [CONTEXTS] */
+    float (*curves)[LEVELS][CURVE]; /* [NODES] refinement of the mixed probability */
+    prism_coder coder;
+};
+
+#endif

@@ -1,0 +1,100 @@
+#include "plane.h"
+
+int prism_code_generic(prism_plane *, const prism_plane *, const prism_plane *, int);
+int prism_code_avx2(prism_plane *, const prism_plane *, const prism_plane *, int);
+
+typedef struct {
+    signed char x, y;
+} place;
+
+/* Neighbours by nearness: of the sample's own plane, those before it; of others, all around. */
+static const place OWN[OWN_MAX] = {{-1, 0}, {0, -1}, {-1, -1}, {1, -1}, {-2, 0}, {0, -2}, {-2, -1}, {2, -1},
+                                   {-1, -2}, {1, -2}, {-3, 0}, {0, -3}, {-2, -2}, {2, -2}, {-3, -1}, {3, -1},
+                                   {-1, -3}, {1, -3}, {-4, 0}, {0, -4}, {-3, -2}, {3, -2}, {-2, -3}, {2, -3}};
+static const place OTHER[OTHER_MAX] = {{0, 0}, {-1, 0}, {0, -1}, {1, 0}, {0, 1}, {-1, -1}, {1, -1}, {-1, 1}, {1, 1},
+                                       {-2, 0}, {0, -2}, {2, 0}, {0, 2}};
+
+/* How many inputs filters take from each plane, by the number of references. */
+static const struct {
+    float drift;
+    unsigned char inputs[3][3];
+} FILTER_SHAPES[FILTERS] = {
+    {2e-8f, {{24, 0, 0}, {12, 12, 0}, {8, 9, 7}}},
+    {2e-3f, {{8, 0, 0}, {4, 4, 0}, {4, 2, 2}}},
+};
+
+static void filter_open(filter *f, int kind, int references, int stride) {
+    f->drift = FILTER_SHAPES[kind].drift;
+    for (int plane = 0; plane <= references; plane++) {
+        for (int i = 0; i < FILTER_SHAPES[kind].inputs[references][plane]; i++) {
+            const place at = plane ? OTHER[i] : OWN[i];
+            f->offset[f->inputs] = at.y * stride + at.x;
+            f->plane[f->inputs++] = (signed char)plane;
+        }
+    }
+    f->order = (f->inputs + 7) / 8 * 8;
+    for (int i = 0; i < f->inputs; i++) f->covariance[i][i] = 1;
+}
+
+prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort,
+                        uint16_t *samples, const uint8_t *stream, size_t size) {
+    prism_plane *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    p->width = width, p->height = height, p->low = low, p->high = high, p->references = references, p->effort = effort;
+    p->unit = 256.0f / (float)(1 << depth);
+    p->stride = width + 2 * MARGIN;
+    p->output = samples;
+    const size_t rows = (size_t)height + 2 * MARGIN, stride = (size_t)p->stride;
+    p->samples = calloc(rows * stride, sizeof *p->samples);
+    p->errors = calloc(rows * stride, sizeof *p->errors);
+    p->recent = calloc(ERROR_ROWS * stride, sizeof *p->recent);
+    p->cells = calloc(EXPERTS, sizeof *p->cells);
+    p->by_hint = calloc(NODES, sizeof *p->by_hint);
+    p->by_level = calloc(NODES, sizeof *p->by_level);
+    p->slots = calloc(CONTEXTS, sizeof *p->slots);
+    p->curves = calloc(NODES, sizeof *p->curves);
+    if (!p->samples || !p->errors || !p->recent || !p->cells || !p->by_hint || !p->by_level || !p->slots || !p->curves) {
+        prism_close(p);
+        return NULL;
+    }
+    for (size_t i = 0; i < MARGIN * stride; i++) p->samples[i] = 128;
+    for (int f = 0; f < FILTERS; f++) filter_open(&p->filters[f], f, references, p->stride);
+    float activity = 0.03125f;
+    for (int a = 0; a < ACTIVITIES; a++) {
+        const float quarters[] = {1.0f, 1.25f, 1.5f, 1.75f};
+        for (int e = 0; e < EXPERTS; e++)
+            for (int h = 0; h < HINTS; h++) p->cells[e][a][h].mean = activity * quarters[a % 4];
+        if (a % 4 == 3) activity *= 2;
+    }
+    for (int node = 0; node < NODES; node++) {
+        for (int e = 0; e < EXPERTS; e++) {
+            const float weight = e == BLEND ? 0.5f : 0.1f;
+            for (int h = 0; h < HINTS; h++) p->by_hint[node][h][e] = weight;
+            for (int l = 0; l < LEVELS; l++) p->by_level[node][l][e] = weight;
+        }
+        for (int l = 0; l < LEVELS; l++)
+            for (int k = 0; k < CURVE; k++) p->curves[node][l][k] = logistic(0.5f * (float)(k - CURVE / 2));
+    }
+    coder_open(&p->coder, stream, size);
+    return p;
+}
+
+int prism_code(prism_plane *plane, const prism_plane *first, const prism_plane *second, int end) {
+    if (end > plane->height) end = plane->height;
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) return prism_code_avx2(plane, first, second, end);
+#endif
+    return prism_code_generic(plane, first, second, end);
+}
+
+const uint8_t *prism_finish(prism_plane *plane, size_t *size) {
+    coder_flush(&plane->coder);
+    *size = plane->coder.no_memory ? 0 : plane->coder.size;
+    return plane->coder.out;
+}
+
+void prism_close(prism_plane *p) {
+    if (!p) return;
+    free(p->samples), free(p->errors), free(p->recent), free(p->cells), free(p->by_hint), free(p->by_level);
+    free(p->slots), free(p->curves), free(p->coder.out), free(p);
+}

@@ -1,0 +1,263 @@
+/* The loop over samples. Included by files that compile it for one instruction set each; CODE_ROWS is its name there. */
+#include "plane.h"
+
+typedef struct {
+    signed char x, y;
+} place;
+
+
+static inline float slot_rate(uint32_t count) { return 0.02f + 0.3f / ((float)count + 1.5f); }
+
+/* --- prediction -------------------------------------------------------------------------------------------------- */
+
+static inline float predict(filter *f, const float *const bases[3], const float base[3]) {
+    for (int i = 0; i < f->inputs; i++) f->input[i] = bases[f->plane[i]][f->offset[i]] - base[f->plane[i]];
+    float lane[8] = {0};
+    for (int i = 0; i < f->order; i += 8)
+        for (int k = 0; k < 8; k++) lane[k] += f->weight[i + k] * f->input[i + k];
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+}
+
+static inline void learn_order(filter *f, float error, float noise, const int order) {
+    float gain[ORDER_MAX] = {0};
+    for (int j = 0; j < order; j++) {
+        const float input = f->input[j];
+        for (int i = 0; i < order; i++) gain[i] += f->covariance[j][i] * input;
+    }
+    float lane[8] = {0};
+    for (int i = 0; i < order; i += 8)
+        for (int k = 0; k < 8; k++) lane[k] += gain[i + k] * f->input[i + k];
+    const float spread = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    if (!(spread >= 0)) { /* rounding has won: begin again */
+        for (int i = 0; i < order; i++)
+            for (int j = 0; j < order; j++) f->covariance[i][j] = i == j ? f->drift : 0;
+        return;
+    }
+    const float scale = 1.0f / (noise + spread);
+    const float step = error * scale;
+    for (int i = 0; i < order; i++) f->weight[i] += gain[i] * step;
+    for (int i = 0; i < order; i++) {
+        const float factor = gain[i] * scale;
+        for (int j = 0; j < order; j++) f->covariance[i][j] -= factor * gain[j];
+        f->covariance[i][i] += f->drift;
+    }
+}
+
+static inline void learn(filter *f, float error, float noise) {
+    if (f->order == 8) learn_order(f, error, noise, 8);
+    else if (f->order == 24) learn_order(f, error, noise, 24);
+    else learn_order(f, error, noise, 32);
+}
+
+/* The median of a, b and a + b - c: the edge detector of JPEG-LS. */
+static inline float median_rule(float a, float b, float c) {
+    return within(a + b - c, least(a, b), most(a, b));
+}
+
+static inline float neighbours(const float *row, const float *above, const float *above2, int step) {
+    return 2.0f * (row[-step] + above[0]) + (above[-step] + above[step]) +
+           0.5f * ((row[-2 * step] + above2[0]) + (above[2 * step] + above[-2 * step]));
+}
+
+/* --- decisions --------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t scatter(uint32_t key) { return key * 0x9E3779B1u >> (32 - SLOT_BITS); }
+
+static int fifth(float d) { return d < -8 ? 0 : d < -2 ? 1 : d <= 2 ? 2 : d <= 8 ? 3 : 4; }
+static int error_level(float e) { const int l = (quarter_octaves(e + 0.25f) + 8) >> 1; return l > 11 ? 11 : l; }
+
+int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *second, int end);
+
+int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *second, int end) {
+    const int stride = p->stride, width = p->width, references = p->references;
+    const float unit = p->unit, floor_ = (float)p->low * unit, ceiling = (float)p->high * unit;
+    for (int y = p->rows; y < end; y++) {
+        float *row = p->samples + (ptrdiff_t)(y + MARGIN) * stride + MARGIN;
+        uint16_t *out = p->output + (ptrdiff_t)y * width;
+        float(*recent)[EXPERTS] = p->recent + (y & 3) * stride + MARGIN;
+        float(*recent1)[EXPERTS] = p->recent + ((y + 3) & 3) * stride + MARGIN;
+        float(*recent2)[EXPERTS] = p->recent + ((y + 2) & 3) * stride + MARGIN;
+        float *errors = p->errors + (ptrdiff_t)y * stride + MARGIN;
+        const float *hint1 = NULL, *hint1s = NULL, *hint2 = NULL;
+        const prism_plane *reference[3] = {p, first, second};
+        const float *rows[3] = {row, NULL, NULL};
+        for (int r = 1; r <= references; r++) rows[r] = reference[r]->samples + (ptrdiff_t)(y + MARGIN) * stride + MARGIN;
+        if (references) {
+            hint1 = first->errors + (ptrdiff_t)y * stride + MARGIN;
+            hint1s = y + 1 < p->height ? hint1 + stride : hint1;
+        }
+        if (references > 1) hint2 = second->errors + (ptrdiff_t)y * stride + MARGIN;
+        for (int k = 1; k <= MARGIN; k++) row[-k] = row[-stride];
+        for (int x = 0; x < width; x++) {
+            const float *const at[3] = {row + x, references ? rows[1] + x : row, references > 1 ? rows[2] + x : row};
+            const float w = at[0][-1], n = at[0][-stride], nw = at[0][-stride - 1], ne = at[0][-stride + 1];
+            const float ww = at[0][-2], nn = at[0][-2 * stride];
+            /* predictions and their distributions */
+            float base[3] = {0.5f * (w + n), 0, 0};
+            for (int r = 1; r <= references; r++) base[r] = 0.5f * (at[r][-1] + at[r][-stride]);
+            float mean[EXPERTS], raw[FILTERS], scale[EXPERTS], activity[EXPERTS];
+            for (int f = 0; f < FILTERS; f++) {
+                raw[f] = base[0] + predict(&p->filters[f], at, base);
+                mean[f] = within(raw[f], floor_, ceiling);
+            }
+            if (references) {
+                const float here = at[1][0];
+                mean[FILTERS] = within(here + median_rule(w - at[1][-1], n - at[1][-stride], nw - at[1][-stride - 1]), floor_, ceiling);
+            } else {
+                mean[FILTERS] = median_rule(w, n, nw);
+            }
+            float weight = 0, blend = 0;
+            for (int e = 0; e < EXPERTS; e++) {
+                const float *r0 = &recent[x][e], *r1 = &recent1[x][e], *r2 = &recent2[x][e];
+                activity[e] = neighbours(r0, r1, r2, EXPERTS);
+            }
+            for (int e = 0; e < BLEND; e++) {
+                const float trust = 1.0f / (activity[e] * activity[e] + 0.5f);
+                weight += trust * trust;
+                blend += trust * trust * mean[e];
+            }
+            mean[BLEND] = blend / weight;
+            int hint = 0;
+            if (references) {
+                float h = 0.25f * (2.0f * hint1[x] + 0.5f * ((hint1[x + 1] + hint1s[x]) + (hint1[x - 1] + (y ? hint1[x - stride] : hint1[x]))));
+                if (references > 1) h = 0.5f * (h + hint2[x]);
+                hint = at_most((quarter_octaves(h + 0.0625f) + 16) >> 1, HINTS - 1);
+            }
+            cell *used[EXPERTS];
+            for (int e = 0; e < EXPERTS; e++) {
+                const int level = at_most(quarter_octaves(0.125f * activity[e] + 0.03125f) + 20, ACTIVITIES - 1);
+                used[e] = &p->cells[e][level][hint];
+                scale[e] = used[e]->mean * 0.7f + 0.02f;
+            }
+            float sharp[EXPERTS];
+            for (int e = 0; e < EXPERTS; e++) sharp[e] = 1.0f / scale[e];
+            const float centre = mean[BLEND], width_ = scale[BLEND];
+            int level = (quarter_octaves(width_) + 20) >> 1;
+            if (level > LEVELS - 1) level = LEVELS - 1;
+            if (level < 0) level = 0;
+            const float scaled = centre / unit;
+            const int whole = (int)scaled, part = (int)((scaled - (float)whole) * 4);
+            /* contexts */
+            const int v1 = references ? (int)(at[1][0] / unit) : 0, v2 = references > 1 ? (int)(at[2][0] / unit) : 0;
+            const int pattern = (w > centre) | (n > centre) << 1 | (nw > centre) << 2 | (ne > centre) << 3 | (ww > centre) << 4 | (nn > centre) << 5;
+            const float d0 = mean[0] - centre, d1 = mean[1] - centre;
+            uint32_t key[CONTEXTS];
+            key[0] = (uint32_t)(level * 4 + part);
+            key[1] = (uint32_t)(pattern * 8 + level / 3);
+            key[2] = (uint32_t)((error_level(recent[x - 1][BLEND]) * 12 + error_level(recent1[x][BLEND])) * 16 + hint);
+            key[3] = (uint32_t)v1;
+            key[4] = (uint32_t)v1 * 65536u + (uint32_t)v2;
+            key[5] = (uint32_t)(fifth(w - n) * 25 + fifth(n - ne) * 5 + fifth(w - nw));
+            key[6] = magnitude(d0) > 7 || magnitude(d1) > 7 ? 999u : (uint32_t)((int)(d0 + 8.5f) * 32 + (int)(d1 + 8.5f));
+            key[7] = 0;
+            for (int c = 0; c < CONTEXTS; c++) key[c] = (key[c] * 8 + (uint32_t)c) * 0x85EBCA6Bu;
+            /* the walk */
+            const int sample = out[x];
+            int low = p->low, high = p->high + 1, threshold = whole + 1;
+            if (threshold <= low) threshold = low + 1;
+            if (threshold >= high) threshold = high - 1;
+            int up = 0, steps = 0, depth = 0, phase = 0;
+            float below_low[EXPERTS], above_low[EXPERTS], below_high[EXPERTS], above_high[EXPERTS];
+            for (int e = 0; e < EXPERTS; e++) {
+                below_low[e] = 0, above_low[e] = 1, below_high[e] = 1, above_high[e] = 0;
+            }
+            while (high - low > 1) {
+                const int node = phase == 0 ? 0 : phase == 1 ? 1 + 8 * up + at_most(steps, 7) : 17 + 16 * up + at_most(steps, 3) * 4 + at_most(depth, 3);
+                float stretched[EXPERTS], below[EXPERTS], above[EXPERTS];
+                const float edge = ((float)threshold - 0.5f) * unit;
+                for (int e = 0; e < EXPERTS; e++) {
+                    const float z = (edge - mean[e]) * sharp[e];
+                    const float tail = decay(magnitude(z));
+                    const float small = tail / (1.0f + tail), large = 1.0f - small;
+                    below[e] = z < 0 ? small : large;
+                    above[e] = z < 0 ? large : small;
+                    const float more = up ? above[e] - above_high[e] : below_high[e] - below[e];
+                    const float less = up ? above_low[e] - above[e] : below[e] - below_low[e];
+                    stretched[e] = logarithm(most(more, 2e-5f) / most(less, 2e-5f));
+                }
+                const uint32_t exact = (uint32_t)threshold * 8 + (uint32_t)(at_most(high - low, 3) * 2 + up);
+                slot *used_slot[CONTEXTS];
+                float sum = 0;
+                for (int c = 0; c < CONTEXTS; c++) {
+                    const uint32_t k = key[c] + (c == 3 || c == 4 ? exact * 0x27D4EB2Fu : c == 7 ? ((uint32_t)threshold * 32 + (uint32_t)(at_most(high - low, 15) * 2 + up)) * 0x27D4EB2Fu : (uint32_t)node * 0x27D4EB2Fu);
+                    used_slot[c] = &p->slots[c][scatter(k ^ k >> 15)];
+                    sum += used_slot[c]->bias;
+                }
+                float *by_hint = p->by_hint[node][hint], *by_level = p->by_level[node][level];
+                for (int e = 0; e < EXPERTS; e++) sum += (by_hint[e] + by_level[e]) * stretched[e];
+                const float chance = logistic(sum);
+                const float spot = (within(sum, -7.99f, 7.99f) + 8.0f) * 2.0f;
+                const int left = (int)spot;
+                const float right_share = spot - (float)left;
+                float *curve = p->curves[node][level] + left;
+                const float refined = curve[0] * (1 - right_share) + curve[1] * right_share;
+                int odds = (int)((chance + refined) * 32768.0f);
+                if (odds < 1) odds = 1;
+                if (odds > 65535) odds = 65535;
+                const int bit = code_bit(&p->coder, (uint32_t)odds, sample >= threshold);
+                const float target = (float)bit;
+                curve[0] += (target - curve[0]) * (1 - right_share) * 0.02f;
+                curve[1] += (target - curve[1]) * right_share * 0.02f;
+                const float miss = target - chance;
+                for (int e = 0; e < EXPERTS; e++) {
+                    by_hint[e] += 0.002f * miss * stretched[e];
+                    by_level[e] += 0.002f * miss * stretched[e];
+                }
+                for (int c = 0; c < CONTEXTS; c++) {
+                    used_slot[c]->bias += miss * slot_rate(used_slot[c]->count);
+                    if (used_slot[c]->count < 250) used_slot[c]->count++;
+                }
+                /* onwards */
+                if (bit) {
+                    low = threshold;
+                    for (int e = 0; e < EXPERTS; e++) below_low[e] = below[e], above_low[e] = above[e];
+                } else {
+                    high = threshold;
+                    for (int e = 0; e < EXPERTS; e++) below_high[e] = below[e], above_high[e] = above[e];
+                }
+                if (phase == 0) {
+                    up = bit;
+                    phase = 1;
+                } else if (phase == 1) {
+                    if (bit == up) steps++;
+                    else phase = 2;
+                } else {
+                    depth++;
+                }
+                if (phase == 1) {
+                    static const float STRIDES[] = {1.1f, 0.8f, 1.0f, 1.5f, 2.5f, 4.0f};
+                    int jump = (int)(width_ / unit * STRIDES[at_most(steps, 5)] + 0.5f);
+                    if (jump < 1) jump = 1;
+                    threshold = up ? low + jump : high - jump;
+                    if (threshold >= high) threshold = high - 1;
+                    if (threshold <= low) threshold = low + 1;
+                } else {
+                    threshold = (low + high + (up ? 0 : 1)) >> 1;
+                }
+            }
+            /* learning */
+            const float value = (float)low * unit;
+            out[x] = (uint16_t)low;
+            row[x] = value;
+            for (int e = 0; e < EXPERTS; e++) {
+                const float error = magnitude(value - mean[e]);
+                recent[x][e] = error;
+                if (used[e]->count < 255) used[e]->count++;
+                used[e]->mean += (error - used[e]->mean) / (used[e]->count + 1.5f);
+            }
+            errors[x] = recent[x][BLEND];
+            for (int f = 0; f < FILTERS; f++) learn(&p->filters[f], value - raw[f], width_);
+        }
+        for (int k = 0; k < MARGIN; k++) {
+            row[width + k] = row[width - 1];
+            row[-1 - k] = row[0];
+            errors[width + k] = errors[width - 1];
+            errors[-1 - k] = errors[0];
+            for (int e = 0; e < EXPERTS; e++) recent[width + k][e] = recent[width - 1][e];
+        }
+        p->rows = y + 1;
+        if (p->coder.no_memory) return PRISM_NO_MEMORY;
+        if (p->coder.beyond > 8) return PRISM_CORRUPT;
+    }
+    return PRISM_OK;
+}

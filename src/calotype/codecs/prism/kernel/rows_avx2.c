@@ -1,0 +1,5 @@
+#ifdef __x86_64__
+#pragma GCC target("avx2")
+#define CODE_ROWS prism_code_avx2
+#include "rows.h"
+#endif

@@ -1,0 +1,2 @@
+#define CODE_ROWS prism_code_generic
+#include "rows.h"
