@@ -12,17 +12,22 @@ enum {
     FILTERS = 2,
     BLEND = EXPERTS - 1,
     ORDER_MAX = 32, /* inputs of a filter, a multiple of 8 */
-    OWN_MAX = 24,
-    OTHER_MAX = 13,
+    RUNS_MAX = 16,
     NODES = 49,     /* places in the walk to a sample */
     LEVELS = 24,    /* of the expected error */
     HINTS = 16,     /* levels of the errors that the references had here */
     ACTIVITIES = 64,
-    CONTEXTS = 8,
-    SLOT_BITS = 17,
+    CONTEXTS = 4,
+    SLOT_BITS = 16,
     CURVE = 33,     /* points of a refinement's curve */
     ERROR_ROWS = 4,
+    COUNT_MAX = 255,
 };
+
+/* Neighbours side by side: `count` of them from (x, y) on, relative to the sample; plane 0 is its own. */
+typedef struct {
+    signed char plane, y, x, count;
+} run;
 
 /* A linear predictor with Kalman's update: weights that drift at random, samples with known noise. */
 typedef struct {
@@ -32,14 +37,14 @@ typedef struct {
     float gain[ORDER_MAX];
     float drift;
     int order;      /* a multiple of 8; unused inputs are 0 */
-    int inputs;
-    int offset[ORDER_MAX];  /* from the sample at hand: within own rows; within a reference's */
-    signed char plane[ORDER_MAX];
+    const run *runs;
+    const float *at[RUNS_MAX]; /* where the runs begin for the first sample of this row */
+    int run_count;
 } filter;
 
 typedef struct {
     float mean;
-    float count;
+    uint32_t count;
 } cell;
 
 typedef struct {
@@ -62,6 +67,7 @@ struct prism_plane {
     float (*by_level)[LEVELS][EXPERTS];
     slot (*slots)[1 << SLOT_BITS]; /* [CONTEXTS] */
     float (*curves)[LEVELS][CURVE]; /* [NODES] refinement of the mixed probability */
+    float slot_rates[COUNT_MAX + 1], cell_rates[COUNT_MAX + 1]; /* of learning, by how often it was done before */
     prism_coder coder;
 };
 

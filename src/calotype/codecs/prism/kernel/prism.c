@@ -3,37 +3,28 @@
 int prism_code_generic(prism_plane *, const prism_plane *, const prism_plane *, int);
 int prism_code_avx2(prism_plane *, const prism_plane *, const prism_plane *, int);
 
-typedef struct {
-    signed char x, y;
-} place;
+#define SMALL_OWN {0, 0, -1, 1}, {0, -1, -1, 3}
+#define SQUARE(plane) {plane, -1, -1, 3}, {plane, 0, -1, 3}, {plane, 1, -1, 3}
+#define DIAMOND(plane) {plane, -2, 0, 1}, {plane, -1, -1, 3}, {plane, 0, -2, 5}, {plane, 1, -1, 3}, {plane, 2, 0, 1}
 
-/* Neighbours by nearness: of the sample's own plane, those before it; of others, all around. */
-static const place OWN[OWN_MAX] = {{-1, 0}, {0, -1}, {-1, -1}, {1, -1}, {-2, 0}, {0, -2}, {-2, -1}, {2, -1},
-                                   {-1, -2}, {1, -2}, {-3, 0}, {0, -3}, {-2, -2}, {2, -2}, {-3, -1}, {3, -1},
-                                   {-1, -3}, {1, -3}, {-4, 0}, {0, -4}, {-3, -2}, {3, -2}, {-2, -3}, {2, -3}};
-static const place OTHER[OTHER_MAX] = {{0, 0}, {-1, 0}, {0, -1}, {1, 0}, {0, 1}, {-1, -1}, {1, -1}, {-1, 1}, {1, 1},
-                                       {-2, 0}, {0, -2}, {2, 0}, {0, 2}};
-
-/* How many inputs filters take from each plane, by the number of references. */
-static const struct {
-    float drift;
-    unsigned char inputs[3][3];
-} FILTER_SHAPES[FILTERS] = {
-    {2e-8f, {{24, 0, 0}, {12, 12, 0}, {8, 9, 7}}},
-    {2e-3f, {{8, 0, 0}, {4, 4, 0}, {4, 2, 2}}},
+/* What filters see, by the number of references: own neighbours before the sample, those of others all around. */
+static const run SHAPES[FILTERS][3][RUNS_MAX] = {
+    {{{0, 0, -4, 4}, {0, -1, -3, 7}, {0, -2, -3, 7}, {0, -3, -2, 5}, {0, -4, 0, 1}},
+     {{0, 0, -3, 3}, {0, -1, -3, 7}, {0, -2, -2, 5}, {0, -3, -1, 3}, DIAMOND(1)},
+     {{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, -1, 3}, DIAMOND(1), SQUARE(2)}},
+    {{{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, 0, 1}},
+     {SMALL_OWN, {1, 0, -1, 3}, {1, -1, 0, 1}},
+     {SMALL_OWN, {1, 0, -1, 2}, {2, 0, -1, 2}}},
 };
+static const float DRIFTS[FILTERS] = {2e-8f, 2e-3f};
 
-static void filter_open(filter *f, int kind, int references, int stride) {
-    f->drift = FILTER_SHAPES[kind].drift;
-    for (int plane = 0; plane <= references; plane++) {
-        for (int i = 0; i < FILTER_SHAPES[kind].inputs[references][plane]; i++) {
-            const place at = plane ? OTHER[i] : OWN[i];
-            f->offset[f->inputs] = at.y * stride + at.x;
-            f->plane[f->inputs++] = (signed char)plane;
-        }
-    }
-    f->order = (f->inputs + 7) / 8 * 8;
-    for (int i = 0; i < f->inputs; i++) f->covariance[i][i] = 1;
+static void filter_open(filter *f, int kind, int references) {
+    f->drift = DRIFTS[kind];
+    f->runs = SHAPES[kind][references];
+    int inputs = 0;
+    while (f->run_count < RUNS_MAX && f->runs[f->run_count].count) inputs += f->runs[f->run_count++].count;
+    f->order = (inputs + 7) / 8 * 8;
+    for (int i = 0; i < inputs; i++) f->covariance[i][i] = 1;
 }
 
 prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort,
@@ -58,7 +49,11 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
         return NULL;
     }
     for (size_t i = 0; i < MARGIN * stride; i++) p->samples[i] = 128;
-    for (int f = 0; f < FILTERS; f++) filter_open(&p->filters[f], f, references, p->stride);
+    for (int f = 0; f < FILTERS; f++) filter_open(&p->filters[f], f, references);
+    for (int count = 0; count <= COUNT_MAX; count++) {
+        p->cell_rates[count] = 1.0f / ((float)count + 1.5f);
+        p->slot_rates[count] = 0.01f + 0.2f * p->cell_rates[count];
+    }
     float activity = 0.03125f;
     for (int a = 0; a < ACTIVITIES; a++) {
         const float quarters[] = {1.0f, 1.25f, 1.5f, 1.75f};
@@ -68,7 +63,7 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
     }
     for (int node = 0; node < NODES; node++) {
         for (int e = 0; e < EXPERTS; e++) {
-            const float weight = e == BLEND ? 0.5f : 0.1f;
+            const float weight = e == BLEND ? 0.35f : 0.05f;
             for (int h = 0; h < HINTS; h++) p->by_hint[node][h][e] = weight;
             for (int l = 0; l < LEVELS; l++) p->by_level[node][l][e] = weight;
         }

@@ -1,17 +1,20 @@
 /* The loop over samples. Included by files that compile it for one instruction set each; CODE_ROWS is its name there. */
-#include "plane.h"
+#include "lanes.h"
 
 typedef struct {
     signed char x, y;
 } place;
 
 
-static inline float slot_rate(uint32_t count) { return 0.02f + 0.3f / ((float)count + 1.5f); }
 
 /* --- prediction -------------------------------------------------------------------------------------------------- */
 
-static inline float predict(filter *f, const float *const bases[3], const float base[3]) {
-    for (int i = 0; i < f->inputs; i++) f->input[i] = bases[f->plane[i]][f->offset[i]] - base[f->plane[i]];
+static inline float predict(filter *f, int x, const float base[3]) {
+    float *input = f->input;
+    for (int r = 0; r < f->run_count; r++) {
+        const float *at = f->at[r] + x, level = base[f->runs[r].plane];
+        for (int k = 0; k < f->runs[r].count; k++) *input++ = at[k] - level;
+    }
     float lane[8] = {0};
     for (int i = 0; i < f->order; i += 8)
         for (int k = 0; k < 8; k++) lane[k] += f->weight[i + k] * f->input[i + k];
@@ -54,9 +57,10 @@ static inline float median_rule(float a, float b, float c) {
     return within(a + b - c, least(a, b), most(a, b));
 }
 
-static inline float neighbours(const float *row, const float *above, const float *above2, int step) {
-    return 2.0f * (row[-step] + above[0]) + (above[-step] + above[step]) +
-           0.5f * ((row[-2 * step] + above2[0]) + (above[2 * step] + above[-2 * step]));
+/* Weighted sum of the errors nearby, 8 in all. */
+static inline lanes errors_near(float (*row)[EXPERTS], float (*above)[EXPERTS], float (*above2)[EXPERTS]) {
+    return 2.0f * (load(row[-1]) + load(above[0])) + (load(above[-1]) + load(above[1])) +
+           0.5f * ((load(row[-2]) + load(above2[0])) + (load(above[2]) + load(above[-2])));
 }
 
 /* --- decisions --------------------------------------------------------------------------------------------------- */
@@ -64,13 +68,12 @@ static inline float neighbours(const float *row, const float *above, const float
 static inline uint32_t scatter(uint32_t key) { return key * 0x9E3779B1u >> (32 - SLOT_BITS); }
 
 static int fifth(float d) { return d < -8 ? 0 : d < -2 ? 1 : d <= 2 ? 2 : d <= 8 ? 3 : 4; }
-static int error_level(float e) { const int l = (quarter_octaves(e + 0.25f) + 8) >> 1; return l > 11 ? 11 : l; }
 
 int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *second, int end);
 
 int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *second, int end) {
     const int stride = p->stride, width = p->width, references = p->references;
-    const float unit = p->unit, floor_ = (float)p->low * unit, ceiling = (float)p->high * unit;
+    const float unit = p->unit, steps_per_unit = 1.0f / unit, floor_ = (float)p->low * unit, ceiling = (float)p->high * unit;
     for (int y = p->rows; y < end; y++) {
         float *row = p->samples + (ptrdiff_t)(y + MARGIN) * stride + MARGIN;
         uint16_t *out = p->output + (ptrdiff_t)y * width;
@@ -87,6 +90,11 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
             hint1s = y + 1 < p->height ? hint1 + stride : hint1;
         }
         if (references > 1) hint2 = second->errors + (ptrdiff_t)y * stride + MARGIN;
+        for (int f = 0; f < FILTERS; f++)
+            for (int r = 0; r < p->filters[f].run_count; r++) {
+                const run *const u = &p->filters[f].runs[r];
+                p->filters[f].at[r] = rows[u->plane] + (ptrdiff_t)u->y * stride + u->x;
+            }
         for (int k = 1; k <= MARGIN; k++) row[-k] = row[-stride];
         for (int x = 0; x < width; x++) {
             const float *const at[3] = {row + x, references ? rows[1] + x : row, references > 1 ? rows[2] + x : row};
@@ -95,9 +103,9 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
             /* predictions and their distributions */
             float base[3] = {0.5f * (w + n), 0, 0};
             for (int r = 1; r <= references; r++) base[r] = 0.5f * (at[r][-1] + at[r][-stride]);
-            float mean[EXPERTS], raw[FILTERS], scale[EXPERTS], activity[EXPERTS];
+            float mean[EXPERTS], raw[FILTERS];
             for (int f = 0; f < FILTERS; f++) {
-                raw[f] = base[0] + predict(&p->filters[f], at, base);
+                raw[f] = base[0] + predict(&p->filters[f], x, base);
                 mean[f] = within(raw[f], floor_, ceiling);
             }
             if (references) {
@@ -107,14 +115,11 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                 mean[FILTERS] = median_rule(w, n, nw);
             }
             float weight = 0, blend = 0;
-            for (int e = 0; e < EXPERTS; e++) {
-                const float *r0 = &recent[x][e], *r1 = &recent1[x][e], *r2 = &recent2[x][e];
-                activity[e] = neighbours(r0, r1, r2, EXPERTS);
-            }
+            const lanes activity = errors_near(recent + x, recent1 + x, recent2 + x);
+            const lanes trust = 1.0f / (activity * activity + 0.5f);
             for (int e = 0; e < BLEND; e++) {
-                const float trust = 1.0f / (activity[e] * activity[e] + 0.5f);
-                weight += trust * trust;
-                blend += trust * trust * mean[e];
+                weight += trust[e];
+                blend += trust[e] * mean[e];
             }
             mean[BLEND] = blend / weight;
             int hint = 0;
@@ -124,32 +129,28 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                 hint = at_most((quarter_octaves(h + 0.0625f) + 16) >> 1, HINTS - 1);
             }
             cell *used[EXPERTS];
+            const masks active = lanes_quarter_octaves(0.125f * activity + 0.03125f) + 20;
+            lanes scale;
             for (int e = 0; e < EXPERTS; e++) {
-                const int level = at_most(quarter_octaves(0.125f * activity[e] + 0.03125f) + 20, ACTIVITIES - 1);
-                used[e] = &p->cells[e][level][hint];
-                scale[e] = used[e]->mean * 0.7f + 0.02f;
+                used[e] = &p->cells[e][at_most(active[e], ACTIVITIES - 1)][hint];
+                scale[e] = used[e]->mean;
             }
-            float sharp[EXPERTS];
-            for (int e = 0; e < EXPERTS; e++) sharp[e] = 1.0f / scale[e];
+            scale = scale * 0.7f + 0.02f;
+            const lanes sharp = 1.0f / scale, centres = load(mean);
             const float centre = mean[BLEND], width_ = scale[BLEND];
             int level = (quarter_octaves(width_) + 20) >> 1;
             if (level > LEVELS - 1) level = LEVELS - 1;
             if (level < 0) level = 0;
-            const float scaled = centre / unit;
+            const float scaled = centre * steps_per_unit;
             const int whole = (int)scaled, part = (int)((scaled - (float)whole) * 4);
             /* contexts */
-            const int v1 = references ? (int)(at[1][0] / unit) : 0, v2 = references > 1 ? (int)(at[2][0] / unit) : 0;
+            const int v1 = references ? (int)(at[1][0] * steps_per_unit) : 0, v2 = references > 1 ? (int)(at[2][0] * steps_per_unit) : 0;
             const int pattern = (w > centre) | (n > centre) << 1 | (nw > centre) << 2 | (ne > centre) << 3 | (ww > centre) << 4 | (nn > centre) << 5;
-            const float d0 = mean[0] - centre, d1 = mean[1] - centre;
             uint32_t key[CONTEXTS];
-            key[0] = (uint32_t)(level * 4 + part);
-            key[1] = (uint32_t)(pattern * 8 + level / 3);
-            key[2] = (uint32_t)((error_level(recent[x - 1][BLEND]) * 12 + error_level(recent1[x][BLEND])) * 16 + hint);
-            key[3] = (uint32_t)v1;
-            key[4] = (uint32_t)v1 * 65536u + (uint32_t)v2;
-            key[5] = (uint32_t)(fifth(w - n) * 25 + fifth(n - ne) * 5 + fifth(w - nw));
-            key[6] = magnitude(d0) > 7 || magnitude(d1) > 7 ? 999u : (uint32_t)((int)(d0 + 8.5f) * 32 + (int)(d1 + 8.5f));
-            key[7] = 0;
+            key[0] = (uint32_t)(pattern * 8 + level / 3);
+            key[1] = (uint32_t)(fifth(w - n) * 25 + fifth(n - ne) * 5 + fifth(w - nw));
+            key[2] = (uint32_t)v1;
+            key[3] = (uint32_t)v1 * 65536u + (uint32_t)v2;
             for (int c = 0; c < CONTEXTS; c++) key[c] = (key[c] * 8 + (uint32_t)c) * 0x85EBCA6Bu;
             /* the walk */
             const int sample = out[x];
@@ -157,34 +158,29 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
             if (threshold <= low) threshold = low + 1;
             if (threshold >= high) threshold = high - 1;
             int up = 0, steps = 0, depth = 0, phase = 0;
-            float below_low[EXPERTS], above_low[EXPERTS], below_high[EXPERTS], above_high[EXPERTS];
-            for (int e = 0; e < EXPERTS; e++) {
-                below_low[e] = 0, above_low[e] = 1, below_high[e] = 1, above_high[e] = 0;
-            }
+            const lanes zero = {0};
+            lanes below_low = zero, above_low = zero + 1.0f, below_high = zero + 1.0f, above_high = zero;
             while (high - low > 1) {
                 const int node = phase == 0 ? 0 : phase == 1 ? 1 + 8 * up + at_most(steps, 7) : 17 + 16 * up + at_most(steps, 3) * 4 + at_most(depth, 3);
-                float stretched[EXPERTS], below[EXPERTS], above[EXPERTS];
-                const float edge = ((float)threshold - 0.5f) * unit;
-                for (int e = 0; e < EXPERTS; e++) {
-                    const float z = (edge - mean[e]) * sharp[e];
-                    const float tail = decay(magnitude(z));
-                    const float small = tail / (1.0f + tail), large = 1.0f - small;
-                    below[e] = z < 0 ? small : large;
-                    above[e] = z < 0 ? large : small;
-                    const float more = up ? above[e] - above_high[e] : below_high[e] - below[e];
-                    const float less = up ? above_low[e] - above[e] : below[e] - below_low[e];
-                    stretched[e] = logarithm(most(more, 2e-5f) / most(less, 2e-5f));
-                }
+                const lanes z = (((float)threshold - 0.5f) * unit - centres) * sharp;
+                const lanes tail = lanes_decay(lanes_magnitude(z));
+                const lanes small = tail / (1.0f + tail), large = 1.0f - small;
+                const lanes below = choose(z < 0, small, large), above = choose(z < 0, large, small);
+                const lanes more = up ? above - above_high : below_high - below;
+                const lanes less = up ? above_low - above : below - below_low;
+                const lanes least_part = zero + 2e-5f;
+                const lanes stretched = lanes_logarithm(lanes_most(more, least_part) / lanes_most(less, least_part));
                 const uint32_t exact = (uint32_t)threshold * 8 + (uint32_t)(at_most(high - low, 3) * 2 + up);
                 slot *used_slot[CONTEXTS];
                 float sum = 0;
                 for (int c = 0; c < CONTEXTS; c++) {
-                    const uint32_t k = key[c] + (c == 3 || c == 4 ? exact * 0x27D4EB2Fu : c == 7 ? ((uint32_t)threshold * 32 + (uint32_t)(at_most(high - low, 15) * 2 + up)) * 0x27D4EB2Fu : (uint32_t)node * 0x27D4EB2Fu);
+                    const uint32_t k = key[c] + (c < 2 ? (uint32_t)node : exact) * 0x27D4EB2Fu;
                     used_slot[c] = &p->slots[c][scatter(k ^ k >> 15)];
                     sum += used_slot[c]->bias;
                 }
                 float *by_hint = p->by_hint[node][hint], *by_level = p->by_level[node][level];
-                for (int e = 0; e < EXPERTS; e++) sum += (by_hint[e] + by_level[e]) * stretched[e];
+                const lanes hinted = load(by_hint), levelled = load(by_level), part_sums = (hinted + levelled) * stretched;
+                for (int e = 0; e < EXPERTS; e++) sum += part_sums[e];
                 const float chance = logistic(sum);
                 const float spot = (within(sum, -7.99f, 7.99f) + 8.0f) * 2.0f;
                 const int left = (int)spot;
@@ -199,21 +195,20 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                 curve[0] += (target - curve[0]) * (1 - right_share) * 0.02f;
                 curve[1] += (target - curve[1]) * right_share * 0.02f;
                 const float miss = target - chance;
-                for (int e = 0; e < EXPERTS; e++) {
-                    by_hint[e] += 0.002f * miss * stretched[e];
-                    by_level[e] += 0.002f * miss * stretched[e];
-                }
+                const lanes change = 0.002f * miss * stretched;
+                store(by_hint, hinted + change);
+                store(by_level, levelled + change);
                 for (int c = 0; c < CONTEXTS; c++) {
-                    used_slot[c]->bias += miss * slot_rate(used_slot[c]->count);
-                    if (used_slot[c]->count < 250) used_slot[c]->count++;
+                    used_slot[c]->bias += miss * p->slot_rates[used_slot[c]->count];
+                    if (used_slot[c]->count < COUNT_MAX) used_slot[c]->count++;
                 }
                 /* onwards */
                 if (bit) {
                     low = threshold;
-                    for (int e = 0; e < EXPERTS; e++) below_low[e] = below[e], above_low[e] = above[e];
+                    below_low = below, above_low = above;
                 } else {
                     high = threshold;
-                    for (int e = 0; e < EXPERTS; e++) below_high[e] = below[e], above_high[e] = above[e];
+                    below_high = below, above_high = above;
                 }
                 if (phase == 0) {
                     up = bit;
@@ -226,7 +221,7 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                 }
                 if (phase == 1) {
                     static const float STRIDES[] = {1.1f, 0.8f, 1.0f, 1.5f, 2.5f, 4.0f};
-                    int jump = (int)(width_ / unit * STRIDES[at_most(steps, 5)] + 0.5f);
+                    int jump = (int)(width_ * steps_per_unit * STRIDES[at_most(steps, 5)] + 0.5f);
                     if (jump < 1) jump = 1;
                     threshold = up ? low + jump : high - jump;
                     if (threshold >= high) threshold = high - 1;
@@ -239,11 +234,11 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
             const float value = (float)low * unit;
             out[x] = (uint16_t)low;
             row[x] = value;
+            const lanes error = lanes_magnitude(value - centres);
+            store(recent[x], error);
             for (int e = 0; e < EXPERTS; e++) {
-                const float error = magnitude(value - mean[e]);
-                recent[x][e] = error;
-                if (used[e]->count < 255) used[e]->count++;
-                used[e]->mean += (error - used[e]->mean) / (used[e]->count + 1.5f);
+                if (used[e]->count < COUNT_MAX) used[e]->count++;
+                used[e]->mean += (error[e] - used[e]->mean) * p->cell_rates[used[e]->count];
             }
             errors[x] = recent[x][BLEND];
             for (int f = 0; f < FILTERS; f++) learn(&p->filters[f], value - raw[f], width_);
