@@ -5,6 +5,8 @@
 
 #include "plane.h"
 
+enum { FILTERS = EXPERTS - 2, BLEND = EXPERTS - 1 };
+
 typedef float lanes __attribute__((vector_size(4 * EXPERTS)));
 typedef int32_t masks __attribute__((vector_size(4 * EXPERTS)));
 

@@ -8,11 +8,12 @@
 
 enum {
     MARGIN = 4,     /* samples kept beside and rows kept above the plane, as far as predictors reach */
-    EXPERTS = 4,    /* predictions of a sample, each with its distribution: FILTERS, the median rule, their blend */
-    FILTERS = 2,
-    BLEND = EXPERTS - 1,
+    FILTERS_MAX = 6,
+    EXPERTS_MAX = FILTERS_MAX + 2, /* the median rule and the blend of all */
     ORDER_MAX = 32, /* inputs of a filter, a multiple of 8 */
     RUNS_MAX = 16,
+    FAST_LEVELS = 24,
+    FAST_SHAPES = 16 * 12,
     NODES = 49,     /* places in the walk to a sample */
     LEVELS = 24,    /* of the expected error */
     HINTS = 16,     /* levels of the errors that the references had here */
@@ -52,6 +53,13 @@ typedef struct {
     uint32_t count;
 } slot;
 
+/* What the quick model knows of samples with the same errors around them. */
+typedef struct {
+    int32_t mean;           /* of the error's size, in 2^-12 */
+    int32_t bias;           /* mean error, in 2^-17 */
+    uint16_t chances[NODES][2]; /* of each decision, quick and slow to learn, in 2^-16 */
+} fast_cell;
+
 struct prism_plane {
     int width, height, low, high, references, effort;
     float unit;             /* of a step of the samples */
@@ -60,13 +68,17 @@ struct prism_plane {
     uint16_t *output;       /* what the caller sees of the samples */
     float *samples;         /* [MARGIN + height][stride] */
     float *errors;          /* [height][stride] of the blend, for planes that refer to this one */
-    float (*recent)[EXPERTS]; /* [ERROR_ROWS][stride] errors of all experts */
-    filter filters[FILTERS];
-    cell (*cells)[ACTIVITIES][HINTS]; /* [EXPERTS] mean error by activity */
-    float (*by_hint)[HINTS][EXPERTS]; /* [NODES] weights of the mixing */
-    float (*by_level)[LEVELS][EXPERTS];
+    int experts;
+    float *recent;          /* [ERROR_ROWS][stride][experts] errors */
+    filter filters[FILTERS_MAX];
+    cell (*cells)[ACTIVITIES][HINTS]; /* [experts] mean error by activity */
+    float *by_hint;         /* [NODES][HINTS][experts] weights of the mixing */
+    float *by_level;        /* [NODES][LEVELS][experts] */
     slot (*slots)[1 << SLOT_BITS]; /* [CONTEXTS] */
     float (*curves)[LEVELS][CURVE]; /* [NODES] refinement of the mixed probability */
+    int32_t *whole, *missed; /* quick model: [MARGIN + height][stride] samples, errors */
+    fast_cell (*fast)[8];   /* by the errors nearby and those of the references */
+    uint16_t (*shapes)[NODES][2]; /* quick model: chances by the samples nearby and the expected error */
     float slot_rates[COUNT_MAX + 1], cell_rates[COUNT_MAX + 1]; /* of learning, by how often it was done before */
     prism_coder coder;
 };

@@ -1,22 +1,34 @@
 #include "plane.h"
 
-int prism_code_generic(prism_plane *, const prism_plane *, const prism_plane *, int);
-int prism_code_avx2(prism_plane *, const prism_plane *, const prism_plane *, int);
+typedef int code_rows(prism_plane *, const prism_plane *, const prism_plane *, int);
+code_rows prism_code_fast, prism_code_4, prism_code_4_avx2, prism_code_8, prism_code_8_avx2;
 
 #define SMALL_OWN {0, 0, -1, 1}, {0, -1, -1, 3}
 #define SQUARE(plane) {plane, -1, -1, 3}, {plane, 0, -1, 3}, {plane, 1, -1, 3}
 #define DIAMOND(plane) {plane, -2, 0, 1}, {plane, -1, -1, 3}, {plane, 0, -2, 5}, {plane, 1, -1, 3}, {plane, 2, 0, 1}
 
 /* What filters see, by the number of references: own neighbours before the sample, those of others all around. */
-static const run SHAPES[FILTERS][3][RUNS_MAX] = {
+static const run SHAPES[FILTERS_MAX][3][RUNS_MAX] = {
     {{{0, 0, -4, 4}, {0, -1, -3, 7}, {0, -2, -3, 7}, {0, -3, -2, 5}, {0, -4, 0, 1}},
      {{0, 0, -3, 3}, {0, -1, -3, 7}, {0, -2, -2, 5}, {0, -3, -1, 3}, DIAMOND(1)},
      {{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, -1, 3}, DIAMOND(1), SQUARE(2)}},
     {{{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, 0, 1}},
      {SMALL_OWN, {1, 0, -1, 3}, {1, -1, 0, 1}},
      {SMALL_OWN, {1, 0, -1, 2}, {2, 0, -1, 2}}},
+    {{{0, 0, -3, 3}, {0, -1, -3, 7}, {0, -2, -2, 5}, {0, -3, 0, 1}},
+     {{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, 0, 1}, {1, 0, -2, 5}, {1, -1, -1, 2}, {1, 1, 0, 1}},
+     {{0, 0, -2, 2}, {0, -1, -1, 3}, {1, 0, -1, 3}, {1, -1, -1, 3}, {1, 1, 0, 1}, {2, 0, -1, 3}, {2, -1, 0, 1}}},
+    {{{0, 0, -1, 1}, {0, -1, -1, 3}},
+     {{0, 0, -1, 1}, {0, -1, 0, 1}, {1, 0, -1, 2}, {1, -1, 0, 1}},
+     {{0, 0, -1, 1}, {0, -1, 0, 1}, {1, 0, -1, 2}, {1, -1, 0, 1}, {2, 0, 0, 1}}},
+    {{{0, 0, -4, 4}, {0, -1, -4, 9}, {0, -2, -4, 9}, {0, -3, -3, 7}, {0, -4, -1, 3}},
+     {{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, -1, 3}, SQUARE(1), {1, -2, -1, 3}, {1, 2, -1, 3}},
+     {{0, 0, -2, 2}, {0, -1, -2, 5}, {0, -2, 0, 1}, SQUARE(1), {2, 0, -1, 3}, {2, 1, 0, 1}, {2, -1, -1, 3}}},
+    {{{0, 0, -2, 2}, {0, -1, -1, 3}, {0, -2, -1, 3}},
+     {{1, 0, -2, 5}, {1, -1, 0, 1}, {1, 1, 0, 1}, {0, -1, 0, 1}},
+     {{2, 0, -1, 3}, {2, 1, 0, 1}, {2, -1, 0, 1}, {1, 0, 0, 1}, {0, -1, 0, 1}, {0, 0, -1, 1}}},
 };
-static const float DRIFTS[FILTERS] = {2e-8f, 2e-3f};
+static const float DRIFTS[FILTERS_MAX] = {2e-8f, 2e-3f, 1e-5f, 1e-1f, 1e-6f, 1e-4f};
 
 static void filter_open(filter *f, int kind, int references) {
     f->drift = DRIFTS[kind];
@@ -38,10 +50,12 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
     const size_t rows = (size_t)height + 2 * MARGIN, stride = (size_t)p->stride;
     p->samples = calloc(rows * stride, sizeof *p->samples);
     p->errors = calloc(rows * stride, sizeof *p->errors);
-    p->recent = calloc(ERROR_ROWS * stride, sizeof *p->recent);
-    p->cells = calloc(EXPERTS, sizeof *p->cells);
-    p->by_hint = calloc(NODES, sizeof *p->by_hint);
-    p->by_level = calloc(NODES, sizeof *p->by_level);
+    p->experts = effort > 6 ? 8 : 4;
+    const size_t experts = (size_t)p->experts;
+    p->recent = calloc(ERROR_ROWS * stride * experts, sizeof *p->recent);
+    p->cells = calloc(experts, sizeof *p->cells);
+    p->by_hint = calloc(NODES * HINTS * experts, sizeof *p->by_hint);
+    p->by_level = calloc(NODES * LEVELS * experts, sizeof *p->by_level);
     p->slots = calloc(CONTEXTS, sizeof *p->slots);
     p->curves = calloc(NODES, sizeof *p->curves);
     if (!p->samples || !p->errors || !p->recent || !p->cells || !p->by_hint || !p->by_level || !p->slots || !p->curves) {
@@ -49,7 +63,7 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
         return NULL;
     }
     for (size_t i = 0; i < MARGIN * stride; i++) p->samples[i] = 128;
-    for (int f = 0; f < FILTERS; f++) filter_open(&p->filters[f], f, references);
+    for (int f = 0; f < p->experts - 2; f++) filter_open(&p->filters[f], f, references);
     for (int count = 0; count <= COUNT_MAX; count++) {
         p->cell_rates[count] = 1.0f / ((float)count + 1.5f);
         p->slot_rates[count] = 0.01f + 0.2f * p->cell_rates[count];
@@ -57,29 +71,43 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
     float activity = 0.03125f;
     for (int a = 0; a < ACTIVITIES; a++) {
         const float quarters[] = {1.0f, 1.25f, 1.5f, 1.75f};
-        for (int e = 0; e < EXPERTS; e++)
+        for (int e = 0; e < p->experts; e++)
             for (int h = 0; h < HINTS; h++) p->cells[e][a][h].mean = activity * quarters[a % 4];
         if (a % 4 == 3) activity *= 2;
     }
     for (int node = 0; node < NODES; node++) {
-        for (int e = 0; e < EXPERTS; e++) {
-            const float weight = e == BLEND ? 0.35f : 0.05f;
-            for (int h = 0; h < HINTS; h++) p->by_hint[node][h][e] = weight;
-            for (int l = 0; l < LEVELS; l++) p->by_level[node][l][e] = weight;
+        for (int e = 0; e < p->experts; e++) {
+            const float weight = e == p->experts - 1 ? 0.35f : 0.15f / (float)(p->experts - 1);
+            for (int h = 0; h < HINTS; h++) p->by_hint[(node * HINTS + h) * p->experts + e] = weight;
+            for (int l = 0; l < LEVELS; l++) p->by_level[(node * LEVELS + l) * p->experts + e] = weight;
         }
         for (int l = 0; l < LEVELS; l++)
             for (int k = 0; k < CURVE; k++) p->curves[node][l][k] = logistic(0.5f * (float)(k - CURVE / 2));
     }
+    p->whole = calloc(rows * stride, 4);
+    p->missed = calloc(rows * stride, 4);
+    p->shapes = calloc(FAST_SHAPES, sizeof *p->shapes);
+    for (int s = 0; s < FAST_SHAPES; s++)
+        for (int k = 0; k < NODES; k++) p->shapes[s][k][0] = p->shapes[s][k][1] = 32768;
+    p->fast = calloc(FAST_LEVELS, sizeof *p->fast);
+    for (size_t i = 0; i < MARGIN * stride; i++) p->whole[i] = 1 << (depth - 1);
+    for (int a = 0; a < FAST_LEVELS; a++)
+        for (int h = 0; h < 8; h++) {
+            p->fast[a][h].mean = (1 << (a / 2)) * 700;
+            for (int k = 0; k < NODES; k++) p->fast[a][h].chances[k][0] = p->fast[a][h].chances[k][1] = 32768;
+        }
     coder_open(&p->coder, stream, size);
     return p;
 }
 
 int prism_code(prism_plane *plane, const prism_plane *first, const prism_plane *second, int end) {
     if (end > plane->height) end = plane->height;
+    if (plane->effort < 3) return prism_code_fast(plane, first, second, end);
+    code_rows *code = plane->experts == 4 ? prism_code_4 : prism_code_8;
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2")) return prism_code_avx2(plane, first, second, end);
+    if (__builtin_cpu_supports("avx2")) code = plane->experts == 4 ? prism_code_4_avx2 : prism_code_8_avx2;
 #endif
-    return prism_code_generic(plane, first, second, end);
+    return code(plane, first, second, end);
 }
 
 const uint8_t *prism_finish(prism_plane *plane, size_t *size) {
@@ -91,5 +119,5 @@ const uint8_t *prism_finish(prism_plane *plane, size_t *size) {
 void prism_close(prism_plane *p) {
     if (!p) return;
     free(p->samples), free(p->errors), free(p->recent), free(p->cells), free(p->by_hint), free(p->by_level);
-    free(p->slots), free(p->curves), free(p->coder.out), free(p);
+    free(p->whole), free(p->missed), free(p->fast), free(p->shapes), free(p->slots), free(p->curves), free(p->coder.out), free(p);
 }

@@ -48,6 +48,7 @@ static inline void learn_order(filter *f, float error, float noise, const int or
 
 static inline void learn(filter *f, float error, float noise) {
     if (f->order == 8) learn_order(f, error, noise, 8);
+    else if (f->order == 16) learn_order(f, error, noise, 16);
     else if (f->order == 24) learn_order(f, error, noise, 24);
     else learn_order(f, error, noise, 32);
 }
@@ -77,9 +78,9 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
     for (int y = p->rows; y < end; y++) {
         float *row = p->samples + (ptrdiff_t)(y + MARGIN) * stride + MARGIN;
         uint16_t *out = p->output + (ptrdiff_t)y * width;
-        float(*recent)[EXPERTS] = p->recent + (y & 3) * stride + MARGIN;
-        float(*recent1)[EXPERTS] = p->recent + ((y + 3) & 3) * stride + MARGIN;
-        float(*recent2)[EXPERTS] = p->recent + ((y + 2) & 3) * stride + MARGIN;
+        float(*recent)[EXPERTS] = (float(*)[EXPERTS])p->recent + (y & 3) * stride + MARGIN;
+        float(*recent1)[EXPERTS] = (float(*)[EXPERTS])p->recent + ((y + 3) & 3) * stride + MARGIN;
+        float(*recent2)[EXPERTS] = (float(*)[EXPERTS])p->recent + ((y + 2) & 3) * stride + MARGIN;
         float *errors = p->errors + (ptrdiff_t)y * stride + MARGIN;
         const float *hint1 = NULL, *hint1s = NULL, *hint2 = NULL;
         const prism_plane *reference[3] = {p, first, second};
@@ -178,7 +179,7 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                     used_slot[c] = &p->slots[c][scatter(k ^ k >> 15)];
                     sum += used_slot[c]->bias;
                 }
-                float *by_hint = p->by_hint[node][hint], *by_level = p->by_level[node][level];
+                float *by_hint = p->by_hint + (node * HINTS + hint) * EXPERTS, *by_level = p->by_level + (node * LEVELS + level) * EXPERTS;
                 const lanes hinted = load(by_hint), levelled = load(by_level), part_sums = (hinted + levelled) * stretched;
                 for (int e = 0; e < EXPERTS; e++) sum += part_sums[e];
                 const float chance = logistic(sum);

@@ -1,2 +1,0 @@
-#define CODE_ROWS prism_code_generic
-#include "rows.h"
