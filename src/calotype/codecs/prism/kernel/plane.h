@@ -20,7 +20,6 @@ enum {
     ACTIVITIES = 64,
     CONTEXTS = 4,
     SLOT_BITS = 16,
-    CURVE = 33,     /* points of a refinement's curve */
     ERROR_ROWS = 4,
     COUNT_MAX = 255,
 };
@@ -37,6 +36,7 @@ typedef struct {
     float input[ORDER_MAX];
     float gain[ORDER_MAX];
     float drift;
+    int idle;       /* 0, 1, 3, 7: learns from every, every second, fourth, eighth sample */
     int order;      /* a multiple of 8; unused inputs are 0 */
     const run *runs;
     const float *at[RUNS_MAX]; /* where the runs begin for the first sample of this row */
@@ -75,7 +75,6 @@ struct prism_plane {
     float *by_hint;         /* [NODES][HINTS][experts] weights of the mixing */
     float *by_level;        /* [NODES][LEVELS][experts] */
     slot (*slots)[1 << SLOT_BITS]; /* [CONTEXTS] */
-    float (*curves)[LEVELS][CURVE]; /* [NODES] refinement of the mixed probability */
     int32_t *whole, *missed; /* quick model: [MARGIN + height][stride] samples, errors */
     fast_cell (*fast)[8];   /* by the errors nearby and those of the references */
     uint16_t (*shapes)[NODES][2]; /* quick model: chances by the samples nearby and the expected error */

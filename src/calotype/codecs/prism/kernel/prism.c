@@ -30,7 +30,12 @@ static const run SHAPES[FILTERS_MAX][3][RUNS_MAX] = {
 };
 static const float DRIFTS[FILTERS_MAX] = {2e-8f, 2e-3f, 1e-5f, 1e-1f, 1e-6f, 1e-4f};
 
-static void filter_open(filter *f, int kind, int references) {
+static const unsigned char IDLE[PRISM_EFFORTS + 1][FILTERS_MAX] = {
+    [2] = {7, 3}, [3] = {3, 1}, [4] = {3, 0}, [5] = {1, 0}, [7] = {1, 0, 0, 0, 1, 0},
+};
+
+static void filter_open(filter *f, int kind, int references, int effort) {
+    f->idle = IDLE[effort][kind];
     f->drift = DRIFTS[kind];
     f->runs = SHAPES[kind][references];
     int inputs = 0;
@@ -57,13 +62,12 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
     p->by_hint = calloc(NODES * HINTS * experts, sizeof *p->by_hint);
     p->by_level = calloc(NODES * LEVELS * experts, sizeof *p->by_level);
     p->slots = calloc(CONTEXTS, sizeof *p->slots);
-    p->curves = calloc(NODES, sizeof *p->curves);
-    if (!p->samples || !p->errors || !p->recent || !p->cells || !p->by_hint || !p->by_level || !p->slots || !p->curves) {
+    if (!p->samples || !p->errors || !p->recent || !p->cells || !p->by_hint || !p->by_level || !p->slots) {
         prism_close(p);
         return NULL;
     }
     for (size_t i = 0; i < MARGIN * stride; i++) p->samples[i] = 128;
-    for (int f = 0; f < p->experts - 2; f++) filter_open(&p->filters[f], f, references);
+    for (int f = 0; f < p->experts - 2; f++) filter_open(&p->filters[f], f, references, effort);
     for (int count = 0; count <= COUNT_MAX; count++) {
         p->cell_rates[count] = 1.0f / ((float)count + 1.5f);
         p->slot_rates[count] = 0.01f + 0.2f * p->cell_rates[count];
@@ -81,8 +85,6 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
             for (int h = 0; h < HINTS; h++) p->by_hint[(node * HINTS + h) * p->experts + e] = weight;
             for (int l = 0; l < LEVELS; l++) p->by_level[(node * LEVELS + l) * p->experts + e] = weight;
         }
-        for (int l = 0; l < LEVELS; l++)
-            for (int k = 0; k < CURVE; k++) p->curves[node][l][k] = logistic(0.5f * (float)(k - CURVE / 2));
     }
     p->whole = calloc(rows * stride, 4);
     p->missed = calloc(rows * stride, 4);
@@ -102,7 +104,7 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
 
 int prism_code(prism_plane *plane, const prism_plane *first, const prism_plane *second, int end) {
     if (end > plane->height) end = plane->height;
-    if (plane->effort < 3) return prism_code_fast(plane, first, second, end);
+    if (plane->effort < 2) return prism_code_fast(plane, first, second, end);
     code_rows *code = plane->experts == 4 ? prism_code_4 : prism_code_8;
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2")) code = plane->experts == 4 ? prism_code_4_avx2 : prism_code_8_avx2;
@@ -119,5 +121,5 @@ const uint8_t *prism_finish(prism_plane *plane, size_t *size) {
 void prism_close(prism_plane *p) {
     if (!p) return;
     free(p->samples), free(p->errors), free(p->recent), free(p->cells), free(p->by_hint), free(p->by_level);
-    free(p->whole), free(p->missed), free(p->fast), free(p->shapes), free(p->slots), free(p->curves), free(p->coder.out), free(p);
+    free(p->whole), free(p->missed), free(p->fast), free(p->shapes), free(p->slots), free(p->coder.out), free(p);
 }

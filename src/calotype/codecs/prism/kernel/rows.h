@@ -143,7 +143,7 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
             if (level > LEVELS - 1) level = LEVELS - 1;
             if (level < 0) level = 0;
             const float scaled = centre * steps_per_unit;
-            const int whole = (int)scaled, part = (int)((scaled - (float)whole) * 4);
+            const int whole = (int)scaled;
             /* contexts */
             const int v1 = references ? (int)(at[1][0] * steps_per_unit) : 0, v2 = references > 1 ? (int)(at[2][0] * steps_per_unit) : 0;
             const int pattern = (w > centre) | (n > centre) << 1 | (nw > centre) << 2 | (ne > centre) << 3 | (ww > centre) << 4 | (nn > centre) << 5;
@@ -183,18 +183,11 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                 const lanes hinted = load(by_hint), levelled = load(by_level), part_sums = (hinted + levelled) * stretched;
                 for (int e = 0; e < EXPERTS; e++) sum += part_sums[e];
                 const float chance = logistic(sum);
-                const float spot = (within(sum, -7.99f, 7.99f) + 8.0f) * 2.0f;
-                const int left = (int)spot;
-                const float right_share = spot - (float)left;
-                float *curve = p->curves[node][level] + left;
-                const float refined = curve[0] * (1 - right_share) + curve[1] * right_share;
-                int odds = (int)((chance + refined) * 32768.0f);
+                int odds = (int)(chance * 65536.0f);
                 if (odds < 1) odds = 1;
                 if (odds > 65535) odds = 65535;
                 const int bit = code_bit(&p->coder, (uint32_t)odds, sample >= threshold);
                 const float target = (float)bit;
-                curve[0] += (target - curve[0]) * (1 - right_share) * 0.02f;
-                curve[1] += (target - curve[1]) * right_share * 0.02f;
                 const float miss = target - chance;
                 const lanes change = 0.002f * miss * stretched;
                 store(by_hint, hinted + change);
@@ -242,7 +235,8 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
                 used[e]->mean += (error[e] - used[e]->mean) * p->cell_rates[used[e]->count];
             }
             errors[x] = recent[x][BLEND];
-            for (int f = 0; f < FILTERS; f++) learn(&p->filters[f], value - raw[f], width_);
+            for (int f = 0; f < FILTERS; f++)
+                if (((x + 2 * y) & p->filters[f].idle) == 0) learn(&p->filters[f], value - raw[f], width_);
         }
         for (int k = 0; k < MARGIN; k++) {
             row[width + k] = row[width - 1];
