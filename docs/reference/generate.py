@@ -19,10 +19,12 @@ Made by `make docs` from the program; do not edit.
 Exit status: 0 good; 1 bad data, a missing model, input or output that failed; 2 a command line that makes no sense.
 Errors are one line on stderr, progress is on stderr too. `-` is stdin or stdout. Nothing is overwritten without `-f`,
 and a run that fails leaves no output file. Environment: `CALOTYPE_WEIGHTS` names folders with further weights,
-separated as in `PATH`; `CALOTYPE_DEBUG=1` shows tracebacks.
+separated as in `PATH`; `CALOTYPE_PRECISION` is `float` or `int8`, for networks that decide no integers of a file,
+instead of the faster one; `CALOTYPE_DEBUG=1` shows tracebacks.
 
 `--json` prints one object per input with at least `input`, `output`, `bytes`, `width`, `height`, `bpp` and `seconds`;
-`bytes` and `bpp` are those of the `.calo` file."""
+`bytes` and `bpp` are those of the `.calo` file. An input that failed has `input` and `error`, one that `-n` left out
+`input`, `output` and `skipped`."""
 
 
 def render() -> str:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         FileInfo,
         Model,
         decode,
+        decode_batch,
         decode_image,
         encode,
+        encode_batch,
         info,
         list_models,
         load,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     )
     from .codec import Region
     from .errors import (
+        BatchFailed,
         CalotypeError,
         CorruptFile,
         Desync,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchFailed",
     "CalotypeError",
     "CorruptFile",
     "Desync",
@@ -56,8 +60,10 @@ __all__ = [
     "UnsupportedFile",
     "WeightsNotFound",
     "decode",
+    "decode_batch",
     "decode_image",
     "encode",
+    "encode_batch",
     "info",
     "list_models",
     "load",
@@ -67,6 +73,7 @@ __all__ = [
 
 _HOMES = {"Image": "image", "Metadata": "image", "Region": "codec", "ModelInfo": "registry"}
 _ERRORS = {
+    "BatchFailed",
     "CalotypeError",
     "CorruptFile",
     "Desync",

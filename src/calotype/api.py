@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +17,27 @@ import numpy.typing as npt
 from . import io, registry
 from .codec import Chunk, Codec, CodecInfo, DecodeOptions, EncodeOptions, Payload, Region
 from .container import DEFAULT_MAX_PIXELS, METADATA_TAGS, Header, is_calotype, pack, unpack
-from .errors import CorruptFile, Desync, Unsupported, UnsupportedFile, WeightsNotFound
+from .errors import BatchFailed, CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile, WeightsNotFound
 from .image import MODES, Image, Metadata, Pixels
+from .parallel import at_a_time, in_order
 from .registry import ModelInfo, list_models
+from .runtime.engine import resolve_device
 from .target import largest_within
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 __all__ = [
-    "FileInfo", "Model", "decode", "decode_image", "encode", "info", "list_models", "load", "read", "write",
+    "FileInfo", "Model", "decode", "decode_batch", "decode_image", "encode", "encode_batch", "info", "list_models",
+    "load", "read", "write",
 ]  # fmt: skip
 
 ENDING = ".calo"
 
 Picture: TypeAlias = "Image | npt.NDArray[np.generic] | Pillow.Image"  # what `encode` takes
 RegionLike = Region | tuple[int, int, int, int]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class Model:
 
     card: ModelInfo
     codec: Codec
+    device: str | None = None
+    """Where PyTorch runs its networks, as `cuda:0`; None is ONNX Runtime on the processor."""
 
     @property
     def name(self) -> str:
@@ -100,6 +107,23 @@ class Model:
             return at(quality)
         return _within(at, target_bytes, None if self.info.lossless else self.name)
 
+    def encode_batch(
+        self,
+        images: Iterable[Picture],
+        quality: float | None = None,
+        *,
+        target_bytes: int | None = None,
+        target_bpp: float | None = None,
+        threads: int = 0,
+    ) -> list[bytes]:
+        """Code many images into the bytes of files; as `calotype.encode_batch`."""
+        _check_request(quality, target_bytes, target_bpp, threads)
+
+        def work(image: Picture) -> bytes:
+            return self.encode(image, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=1)
+
+        return _batch(work, images, "image", threads or at_a_time(self.device))
+
     def decode_image(
         self,
         data: bytes,
@@ -124,6 +148,17 @@ class Model:
     ) -> Pixels:
         """Decode a file of this model to an array; as `calotype.decode`."""
         return _as_array(self.decode_image(data, region=region, threads=threads, max_pixels=max_pixels))
+
+    def decode_batch(
+        self, files: Iterable[bytes], *, threads: int = 0, max_pixels: int | None = DEFAULT_MAX_PIXELS
+    ) -> list[Pixels]:
+        """Decode many files of this model to arrays; as `calotype.decode_batch`."""
+        _check_threads(threads)
+
+        def work(data: bytes) -> Pixels:
+            return self.decode(data, threads=1, max_pixels=max_pixels)
+
+        return _batch(work, files, "file", threads or at_a_time(self.device))
 
     def count_bits(self, image: Picture, quality: float | None = None, *, threads: int = 0) -> float:
         """Size to expect of the file without metadata, in bits, by ideal code lengths; nothing is written."""
@@ -183,7 +218,8 @@ def encode(
     quality
         0 (smallest) to 100 (best); None is the model's default.
     model
-        Name of a model (`list_models`), path of a weights file, or a loaded model; None is the default model.
+        Name of a model (`list_models`), path of a weights file, or a loaded model (which may be on a GPU, see `load`);
+        None is the default model.
     target_bytes, target_bpp
         Instead of a quality: the largest file not above this many bytes, or bits per pixel. Metadata counts.
     threads
@@ -200,12 +236,42 @@ def encode(
     return chosen.encode(image, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
 
 
+def encode_batch(
+    images: Iterable[Picture],
+    quality: float | None = None,
+    *,
+    model: str | os.PathLike[str] | Model | None = None,
+    target_bytes: int | None = None,
+    target_bpp: float | None = None,
+    threads: int = 0,
+) -> list[bytes]:
+    """Code many images, several at a time, into the files that `encode(..., threads=1)` makes of each.
+
+    Parameters
+    ----------
+    images
+        Of any sizes, each as `encode` takes it. An iterator is taken from as there is room, a few images ahead.
+    quality, model, target_bytes, target_bpp
+        As for `encode`, the same for all.
+    threads
+        Images in work at a time, each on one thread; 0 is as many as there are cores, on a GPU at most 4.
+
+    Raises
+    ------
+    BatchFailed
+        Some images failed. All others were coded; their files are in the error's `results`.
+    """
+    chosen = model if isinstance(model, Model) else load(model)
+    return chosen.encode_batch(images, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
+
+
 def decode(
     data: bytes,
     *,
     region: RegionLike | None = None,
     threads: int = 0,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    device: str | None = None,
 ) -> Pixels:
     """Decode a `.calo` file to an array.
 
@@ -221,6 +287,8 @@ def decode(
         Processor threads; 0 leaves it to the machine.
     max_pixels
         Refuse files that declare more; None is no limit.
+    device
+        Where the networks run; as for `load`.
 
     Raises
     ------
@@ -233,11 +301,11 @@ def decode(
     LimitExceeded
         The file declares more than `max_pixels`.
     Unsupported
-        The region is not inside the image.
+        The region is not inside the image, or there is no such device.
     Desync
         Decoding went wrong although the file is intact.
     """
-    return _as_array(decode_image(data, region=region, threads=threads, max_pixels=max_pixels))
+    return _as_array(decode_image(data, region=region, threads=threads, max_pixels=max_pixels, device=device))
 
 
 def decode_image(
@@ -246,11 +314,35 @@ def decode_image(
     region: RegionLike | None = None,
     threads: int = 0,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    device: str | None = None,
 ) -> Image:
     """Decode a `.calo` file to an `Image` with its metadata; otherwise as `decode`."""
     header, chunks = unpack(data, max_pixels)
     card = registry.find_digest(header.codec, header.digest)
-    return Model(card, registry.open_codec(card))._decode(header, chunks, region, threads)
+    return _open(card, device)._decode(header, chunks, region, threads)
+
+
+def decode_batch(
+    files: Iterable[bytes],
+    *,
+    threads: int = 0,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    device: str | None = None,
+) -> list[Pixels]:
+    """Decode many `.calo` files to arrays, several at a time; each as `decode`, `threads` as for `encode_batch`.
+
+    Raises
+    ------
+    BatchFailed
+        Some files failed. All others were decoded; their arrays are in the error's `results`.
+    """
+    _check_threads(threads)
+    device = resolve_device(device)
+
+    def work(data: bytes) -> Pixels:
+        return decode(data, threads=1, max_pixels=max_pixels, device=device)
+
+    return _batch(work, files, "file", threads or at_a_time(device))
 
 
 def read(path: str | os.PathLike[str], *, threads: int = 0, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> Image:
@@ -282,10 +374,34 @@ def write(
         io.write_image(path, _as_image(image))
 
 
-def load(model: str | os.PathLike[str] | None = None) -> Model:
-    """Load a model by name or path of its weights file, to use it many times; None is the default model."""
-    card = registry.find(model)
-    return Model(card, registry.open_codec(card))
+def load(
+    model: str | os.PathLike[str] | None = None, *, device: str | None = None, precision: str | None = None
+) -> Model:
+    """Load a model by name or path of its weights file, to use it many times; None is the default model.
+
+    Parameters
+    ----------
+    device
+        Where its networks run: "cuda", "cuda:1" or "cpu" on PyTorch (the extra `gpu`). None, the default, is ONNX
+        Runtime on the processor. Files are read by either; those that are written may differ by a few bytes.
+
+    precision
+        "float" or "int8", or None for the faster one here (or what `CALOTYPE_PRECISION` says); a device takes float.
+        Files are the same to every decoder; decoded pixels differ by a level or two.
+
+    Raises
+    ------
+    WeightsNotFound
+        The model is not installed, or has no int8 networks.
+    Unsupported
+        There is no such device or precision, or no PyTorch.
+    """
+    return _open(registry.find(model), device, precision)
+
+
+def _open(card: ModelInfo, device: str | None, precision: str | None = None) -> Model:
+    device = resolve_device(device)
+    return Model(card, registry.open_codec(card, device, precision), device)
 
 
 def info(data: bytes) -> FileInfo:
@@ -340,6 +456,24 @@ def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
     return Metadata(**{METADATA_TAGS[chunk.tag]: chunk.body for chunk in chunks if chunk.tag in METADATA_TAGS})
+
+
+def _batch(work: Callable[[Item], Result], items: Iterable[Item], what: str, threads: int) -> list[Result]:
+    """All results. Raises `BatchFailed` at the end; mistakes of ours at once."""
+    errors: dict[int, Exception] = {}
+
+    def attempt(numbered: tuple[int, Item]) -> Result | None:
+        place, item = numbered
+        try:
+            return work(item)
+        except (CalotypeError, OSError, MemoryError) as error:
+            errors[place] = error
+            return None
+
+    results = list(in_order(attempt, enumerate(items), threads))
+    if errors:
+        raise BatchFailed(what, results, dict(sorted(errors.items())))
+    return results  # type: ignore[return-value]
 
 
 def _check_request(quality: float | None, target_bytes: int | None, target_bpp: float | None, threads: int) -> None:

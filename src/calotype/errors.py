@@ -1,5 +1,9 @@
 """Every error that Calotype raises on purpose; all derive from `CalotypeError`."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class CalotypeError(Exception):
     """Base of all errors a user can act on; the message says the next step."""
@@ -27,3 +31,20 @@ class LimitExceeded(CalotypeError):
 
 class Unsupported(CalotypeError):
     """A request that the chosen codec cannot fulfil: bit depth, colour, option."""
+
+
+class BatchFailed(CalotypeError):
+    """Some of a batch failed, after all of it was tried; nothing of the others is lost."""
+
+    def __init__(self, what: str, results: list[Any], errors: dict[int, Exception]) -> None:
+        super().__init__(what, results, errors)
+        self.what = what
+        self.results = results
+        """What became of each, in order; None where it failed."""
+        self.errors = errors
+        """What was raised, by place in the batch, counted from 0."""
+
+    def __str__(self) -> str:
+        place, error = next(iter(self.errors.items()))
+        first = f"{self.what} {place}: {str(error) or type(error).__name__}"
+        return f"{len(self.errors)} of {len(self.results)} failed, the others are in `results`; {first}"

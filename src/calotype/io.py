@@ -12,6 +12,7 @@ import math
 import os
 import struct
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -200,13 +201,17 @@ def written_aside(path: str | os.PathLike[str], overwrite: bool = True) -> Itera
             os.unlink(aside)
 
 
+_UMASK = threading.Lock()  # another thread must not take the mask of this moment for the process's own
+
+
 def _permissions(path: Path) -> int:
     """Those of the file that is replaced, or what a new file would get."""
     try:
         return path.stat().st_mode & 0o777
     except FileNotFoundError:
-        mask = os.umask(0o077)  # the only way to read it; put back at once
-        os.umask(mask)
+        with _UMASK:
+            mask = os.umask(0o077)  # the only way to read it; put back at once
+            os.umask(mask)
         return 0o666 & ~mask
 
 

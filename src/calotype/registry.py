@@ -15,6 +15,7 @@ import functools
 import importlib
 import importlib.util
 import os
+import platform
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -23,12 +24,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .codec import Codec, CodecInfo
-from .errors import CorruptFile, UnsupportedFile, WeightsNotFound
-from .runtime.weights import Weights
+from .errors import CorruptFile, Unsupported, UnsupportedFile, WeightsNotFound
+from .runtime.engine import Engine, engine_on
+from .runtime.weights import Weights, companion_path
 
 ENTRY_POINTS = "calotype.codecs"
 SEARCH_PATH = "CALOTYPE_WEIGHTS"
 WEIGHTS_ENDING = ".calow"
+PRECISION = "CALOTYPE_PRECISION"
+INT8_MACHINES = {"x86_64", "AMD64"}  # where int8 was measured to be faster, without VNNI too; see docs/explain/int8.md
 
 _BUILT_IN = Path(__file__).parent / "codecs"
 
@@ -38,7 +42,7 @@ class CodecClass(Protocol):
 
     info: CodecInfo
 
-    def from_weights(self, weights: Weights) -> Codec: ...
+    def from_weights(self, weights: Weights, engine: Engine = ...) -> Codec: ...
 
 
 @dataclass(frozen=True)
@@ -116,23 +120,48 @@ def codec_info(codec: str) -> CodecInfo:
     return _codec_class(codec).info
 
 
-def open_codec(model: ModelInfo) -> Codec:
-    """Load a model; the same object is returned for the same weights.
+def open_codec(model: ModelInfo, device: str | None = None, precision: str | None = None) -> Codec:
+    """Load a model; the same object is returned for the same weights, device and precision.
+
+    Parameters
+    ----------
+    device
+        As `runtime.engine` resolves it; there, all networks compute in float.
+    precision
+        "float" or "int8": how networks compute that decide no integers of a file. None is what the environment variable
+        `CALOTYPE_PRECISION` says, else int8 where the model has it and the processor is faster with it.
 
     Raises
     ------
     WeightsNotFound, CorruptFile, UnsupportedFile
-        The weights file is missing, does not match its card, or its codec is not installed.
+        The weights file or its int8 companion is missing, does not match its card, or its codec is not installed.
+    Unsupported
+        There is no such precision.
     """
-    return _open(model.codec, model.path, model.digest)
+    return _open(model.codec, model.path, model.digest, device, _takes_int8(model, device, precision))
+
+
+def _takes_int8(model: ModelInfo, device: str | None, precision: str | None) -> bool:
+    if device is not None:
+        if precision == "int8":
+            raise Unsupported("int8 networks run on ONNX Runtime only; leave out the device or the precision")
+        precision = precision or "float"
+    precision = precision or os.environ.get(PRECISION) or None
+    if precision not in (None, "float", "int8"):
+        raise Unsupported(f"precision {precision!r}: float and int8 are possible; or leave it (and {PRECISION}) out")
+    installed = companion_path(model.path).is_file()
+    if precision == "int8" and not installed:
+        raise WeightsNotFound(f"{model.name} has no int8 networks; `calotype quantise` makes them, or leave int8 out")
+    return installed and (precision == "int8" or (precision is None and platform.machine() in INT8_MACHINES))
 
 
 @functools.lru_cache(maxsize=8)
-def _open(codec: str, path: Path, digest: bytes) -> Codec:
-    weights = Weights.open(path)
+def _open(codec: str, path: Path, digest: bytes, device: str | None, int8: bool) -> Codec:
+    weights = Weights.open(path, int8)
     if weights.digest[:4] != digest:
         raise CorruptFile(f"{path} is damaged or does not belong to the card beside it; export it again")
-    return _codec_class(codec).from_weights(weights)
+    codec_class = _codec_class(codec)
+    return codec_class.from_weights(weights) if device is None else codec_class.from_weights(weights, engine_on(device))
 
 
 def _codec_class(codec: str) -> CodecClass:

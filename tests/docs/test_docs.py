@@ -19,7 +19,7 @@ import calotype
 from calotype.cli.app import VERBS, app
 
 ROOT = Path(__file__).parents[2]
-RUN = ("README.md", "docs/tutorial/first-photo.md")  # executed from top to bottom
+RUN = ("README.md", "docs/tutorial/first-photo.md", "docs/howto/many-pictures.md")  # executed from top to bottom
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not

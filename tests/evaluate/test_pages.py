@@ -24,6 +24,7 @@ pytest.importorskip("scipy")
 
 from calotype.evaluate import pages
 from calotype.evaluate.summary import Bench, load_bench
+from calotype.parallel import cores
 
 MODEL, ROOT = "deflate.coarse", Path(__file__).parents[2]
 COSTS = {
@@ -128,4 +129,4 @@ def test_the_costs_are_measured() -> None:
     assert 0.02 < footprint.help_seconds(1) < 30
     assert {"calotype", "python", "onnxruntime", "pillow"} <= footprint.versions().keys()
     assert footprint.processor()
-    assert 1 <= footprint.cores() <= (os.cpu_count() or 1)
+    assert 1 <= cores() <= (os.cpu_count() or 1)

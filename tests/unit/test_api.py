@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +165,95 @@ def test_a_loaded_model(photo: np.ndarray) -> None:
     assert model.count_bits(photo, 30) == 8 * (len(data) - 6)  # one frame of a chunk is expected, this codec writes two
     with pytest.raises(Unsupported, match=r"not coded with deflate\.fine"):
         calotype.load("deflate.fine").decode(data)
+
+
+class TestBatch:
+    def test_files_and_arrays_are_those_of_single_calls(self, picture: Callable[..., np.ndarray]) -> None:
+        images = [picture(9 + place, 30 - place, 1 + place % 4, place) for place in range(13)]
+        files = [calotype.encode(image, 30, model=MODEL) for image in images]
+        for threads in (0, 1, 3):
+            assert calotype.encode_batch(iter(images), 30, model=MODEL, threads=threads) == files
+            for back, data in zip(calotype.decode_batch(iter(files), threads=threads), files, strict=True):
+                np.testing.assert_array_equal(back, calotype.decode(data))
+        model = calotype.load(MODEL)
+        assert model.encode_batch(images, target_bytes=900) == [
+            model.encode(image, target_bytes=900) for image in images
+        ]
+        assert [back.shape for back in model.decode_batch(files)] == [calotype.decode(data).shape for data in files]
+        assert calotype.encode_batch([], model=MODEL) == calotype.decode_batch([]) == []
+
+    def test_files_of_several_models_in_one_batch(self, photo: np.ndarray) -> None:
+        files = [calotype.encode(photo, 100, model=model) for model in (MODEL, "deflate.fine")]
+        assert all((pixels == photo).all() for pixels in calotype.decode_batch(files))
+        with pytest.raises(calotype.BatchFailed, match=r"1 of 2 failed.*file 1: .*not coded with deflate\.coarse"):
+            calotype.load(MODEL).decode_batch(files)
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_a_failure_costs_its_own_image_only(self, photo: np.ndarray, threads: int) -> None:
+        images = [photo, photo.astype(np.float32), photo[:9], "no image", photo[:5]]
+        with pytest.raises(calotype.BatchFailed, match=r"2 of 5 failed.*image 1: .*float") as caught:
+            calotype.encode_batch(images, 50, model=MODEL, threads=threads)
+        good = [calotype.encode(images[place], 50, model=MODEL) for place in (0, 2, 4)]
+        assert caught.value.results == [good[0], None, good[1], None, good[2]]
+        assert list(caught.value.errors) == [1, 3]
+        assert isinstance(caught.value.errors[3], Unsupported)
+
+    def test_the_error_survives_a_process(self, photo: np.ndarray) -> None:
+        with pytest.raises(calotype.BatchFailed) as caught:
+            calotype.decode_batch([b"nothing"])
+        copy = pickle.loads(pickle.dumps(caught.value))
+        assert str(copy) == str(caught.value)
+        assert (copy.results, list(copy.errors)) == ([None], [0])
+
+    def test_requests_that_make_no_sense_are_refused_at_once(self, photo: np.ndarray) -> None:
+        with pytest.raises(Unsupported, match="threads"):
+            calotype.encode_batch([photo], model=MODEL, threads=-1)
+        with pytest.raises(Unsupported, match="smallest"):
+            calotype.encode_batch([photo], 101, model=MODEL)
+        with pytest.raises(Unsupported, match="threads"):
+            calotype.decode_batch([b""], threads=-1)
+
+    def test_mistakes_of_ours_and_of_the_iterator_come_through(self, photo: np.ndarray) -> None:
+        def broken() -> Iterator[np.ndarray]:
+            yield photo
+            raise ZeroDivisionError("in the reader")
+
+        with pytest.raises(ZeroDivisionError, match="reader"):
+            calotype.encode_batch(broken(), model=MODEL, threads=2)
+
+    def test_few_images_are_held(self, photo: np.ndarray) -> None:
+        """How far an iterator is ahead of the results, by a codec that waits."""
+        taken, done, ahead = 0, 0, []
+
+        def images() -> Iterator[np.ndarray]:
+            nonlocal taken
+            for _ in range(40):
+                taken += 1
+                ahead.append(taken - done)
+                yield photo
+
+        class Slow(type(calotype.load(MODEL).codec)):
+            def encode(self, image, options):
+                nonlocal done
+                time.sleep(0.005)
+                done += 1
+                return super().encode(image, options)
+
+        model = replace(calotype.load(MODEL), codec=Slow(64))
+        assert len(model.encode_batch(images(), threads=2)) == 40
+        assert max(ahead) <= 2 * 2 + 2
+
+    def test_images_are_in_work_beside_each_other(self, photo: np.ndarray) -> None:
+        barrier = threading.Barrier(3, timeout=30)
+
+        class Meeting(type(calotype.load(MODEL).codec)):
+            def encode(self, image, options):
+                barrier.wait()
+                assert options.threads == 1
+                return super().encode(image, options)
+
+        model = replace(calotype.load(MODEL), codec=Meeting(64))
+        assert len(model.encode_batch([photo] * 6, threads=3)) == 6
 
 
 def test_read_and_write(tmp_path: Path, photo: np.ndarray) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -281,6 +283,23 @@ class TestWriteBytes:
         write_bytes(path, b"3")
         assert path.read_bytes() == b"3"
         assert os.listdir(tmp_path) == ["a"]
+
+    def test_threads_that_write_keep_the_mask(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before, umask = os.umask(0o027), os.umask
+
+        def slow(mask: int) -> int:
+            old = umask(mask)
+            time.sleep(0.002)  # lets another thread in
+            return old
+
+        monkeypatch.setattr(os, "umask", slow)
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda place: write_bytes(tmp_path / str(place), b"x"), range(40)))
+            assert umask(0o027) == 0o027
+        finally:
+            umask(before)
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
 
     def test_permissions_are_those_of_a_new_file_or_the_old(self, tmp_path: Path) -> None:
         before = os.umask(0o027)

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import CalotypeError
 
-VERBS = ("encode", "decode", "info", "verify", "models", "compare", "bench", "report", "train", "export")
+VERBS = ("encode", "decode", "info", "verify", "models", "compare", "bench", "report", "train", "export", "quantise")
 DEBUG = "CALOTYPE_DEBUG"
 
 _EXTRAS = {

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..image import Image
 
 STREAM = "-"  # stdin or stdout
+AHEAD = 100  # jobs per process that may be done before an earlier one is: so many records wait to be reported in order
 Record = dict[str, Any]
 
 
@@ -27,6 +29,17 @@ class Job(NamedTuple):
 
     input: str
     output: str | None = None
+
+
+class Made(NamedTuple):
+    """What became of one input, before it is written."""
+
+    record: Record
+    data: bytes
+
+
+Make = Callable[[Job], Made]  # survives pickling, for `processes`
+Failure = CalotypeError | OSError | MemoryError  # costs one input; anything else is a mistake of ours and ends the run
 
 
 def plan(inputs: list[str], out: str | None, ending: str, endings: Collection[str], as_json: bool) -> list[Job]:
@@ -55,25 +68,50 @@ def run(jobs: list[Job], work: Callable[[Job], Record], as_json: bool, verb: str
     `verb` names the progress bar; without it `work` itself says what it found, so nothing is said about
     successes. `work` returns what is known of one result, with at least `bytes`, `width`, `height` and `bpp`.
     """
-    started, done, failed = time.perf_counter(), [], 0
     with _progress(len(jobs), verb) as (advance, note):
-        for job in jobs:
-            try:
-                record = work(job)
-            except (CalotypeError, OSError, MemoryError) as error:
-                failed += 1
-                _report_failure(job, error, as_json, note)
-            else:
-                done.append(record)
-                if as_json:
-                    print(json.dumps(record), flush=True)
-                elif len(jobs) == 1 and verb is not None:
-                    note(_line(record))
-            advance()
-    if len(jobs) > 1 and verb is not None and not as_json:
-        say(_summary(done, failed, time.perf_counter() - started))
-    if failed:
-        raise typer.Exit(1)
+        _report(jobs, map(partial(_attempt, work, advance), jobs), as_json, verb, note)
+
+
+def run_files(
+    jobs: list[Job], make: Make, processes: int, *, force: bool, skip: bool, as_json: bool, verb: str
+) -> None:
+    """As `run`, on several processes, where each job makes a file; with `skip`, files that exist are done."""
+
+    def work(make: Make, job: Job) -> Record:
+        assert job.output is not None
+        if skip and job.output != STREAM and os.path.isfile(job.output):
+            return {"input": job.input, "output": job.output, "skipped": True}
+        check_output(job.output, force)
+        record, data = make(job)
+        write_output(job.output, data, force)
+        return record
+
+    if processes == 1:
+        run(jobs, partial(work, make), as_json, verb)
+        return
+    from ..parallel import in_order
+    from .processes import Crew
+
+    with _progress(len(jobs), verb) as (advance, note), closing(Crew(make)) as crew:
+        attempt = partial(_attempt, partial(work, crew.make), advance)
+        with closing(in_order(attempt, jobs, processes, AHEAD)) as outcomes:
+            _report(jobs, outcomes, as_json, verb, note)
+
+
+def refuse_both(force: bool, skip: bool) -> None:
+    """Raises a usage error."""
+    if force and skip:
+        raise typer.BadParameter("give only one of -f and -n")
+
+
+def share(asked: int, threads: int, device: str | None, count: int) -> tuple[int, int]:
+    """Processes for `count` jobs, and threads for each: the machine is divided, unless numbers were asked for."""
+    if count == 1 or asked == 1:
+        return 1, threads
+    from ..parallel import at_a_time
+
+    processes = min(count, asked or max(1, at_a_time(device) // max(threads, 1)))
+    return processes, threads if processes == 1 else max(threads, 1)
 
 
 def record_of(job: Job, image: Image, size: int, seconds: float, **more: object) -> Record:
@@ -121,7 +159,7 @@ def check_output(output: str, force: bool) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{output} is a folder")
     if not force and path.exists() and path.is_file():
-        raise FileExistsError(f"{output} exists; add -f to overwrite it")
+        raise FileExistsError(f"{output} exists; add -f to overwrite it, or -n to skip it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
 
@@ -137,7 +175,7 @@ def write_output(output: str, data: bytes, force: bool) -> None:
     try:
         write_bytes(output, data, overwrite=force)
     except FileExistsError:  # made by someone else meanwhile
-        raise FileExistsError(f"{output} exists; add -f to overwrite it") from None
+        raise FileExistsError(f"{output} exists; add -f to overwrite it, or -n to skip it") from None
 
 
 def _expand(inputs: list[str], endings: Collection[str]) -> tuple[list[str], bool]:
@@ -217,6 +255,42 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def _attempt(work: Callable[[Job], Record], advance: Callable[[], None], job: Job) -> Record | Failure:
+    try:
+        return work(job)
+    except (CalotypeError, OSError, MemoryError) as error:
+        return error
+    finally:
+        advance()
+
+
+def _report(
+    jobs: list[Job],
+    outcomes: Iterable[Record | Failure],
+    as_json: bool,
+    verb: str | None,
+    note: Callable[[str], None],
+) -> None:
+    started, done, skipped, failed = time.perf_counter(), [], 0, 0
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            failed += 1
+            _report_failure(job, outcome, as_json, note)
+            continue
+        if "skipped" in outcome:
+            skipped += 1
+        else:
+            done.append(outcome)
+        if as_json:
+            print(json.dumps(outcome), flush=True)
+        elif len(jobs) == 1 and verb is not None:
+            note(_line(outcome))
+    if len(jobs) > 1 and verb is not None and not as_json:
+        note(_summary(done, skipped, failed, time.perf_counter() - started))
+    if failed:
+        raise typer.Exit(1)
+
+
 def _report_failure(job: Job, error: Exception, as_json: bool, note: Callable[[str], None]) -> None:
     from .app import DEBUG, explain
 
@@ -231,6 +305,8 @@ def _report_failure(job: Job, error: Exception, as_json: bool, note: Callable[[s
 
 
 def _line(record: Record) -> str:
+    if "skipped" in record:
+        return f"{record['input']}: skipped, {record['output']} exists"
     goal = f" -> {record['output']}" if record["output"] is not None else ""
     return (
         f"{record['input']}{goal}: {record['width']}x{record['height']} {record['mode']}, "
@@ -238,8 +314,9 @@ def _line(record: Record) -> str:
     )
 
 
-def _summary(done: list[Record], failed: int, seconds: float) -> str:
+def _summary(done: list[Record], skipped: int, failed: int, seconds: float) -> str:
     size = sum(record["bytes"] for record in done)
     pixels = sum(8 * record["bytes"] / record["bpp"] for record in done)
     rate = f", {8 * size / pixels:.3f} bpp" if pixels else ""
-    return f"{len(done)} done, {failed} failed: {size:,} bytes{rate}, {seconds:.2f} s"
+    before = f" {skipped} skipped," if skipped else ""
+    return f"{len(done)} done,{before} {failed} failed: {size:,} bytes{rate}, {seconds:.2f} s"

@@ -53,10 +53,10 @@ def bench(
     in rows.parquet, clocks in speed.parquet, and the coded files. Failures become rows too. `calotype report DIR`
     makes a page of it.
     """
-    from ..evaluate.footprint import cores
     from ..evaluate.metrics import DEFAULT_METRICS, find_metrics
     from ..evaluate.run import bench as measure
     from ..evaluate.run import find_pictures
+    from ..parallel import cores
 
     pictures = find_pictures(images)
     subjects = _subjects(codecs, rivals, _numbers(qualities))

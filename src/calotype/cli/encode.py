@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
-from .batch import Job, Record, check_output, plan, read_picture, record_of, run, write_output
-from .options import LIMIT, Force, Json, MaxPixels, Out, Threads
+from .batch import Job, Made, plan, read_picture, record_of, refuse_both, run_files, share
+from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Skip, Threads
 
 
 def encode(
@@ -27,8 +26,11 @@ def encode(
         str | None, typer.Option("-m", "--model", help="Name (see `calotype models`) or a .calow file.")
     ] = None,
     force: Force = False,
+    skip: Skip = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out ICC, Exif and XMP.")] = False,
+    jobs: Jobs = 0,
     threads: Threads = 0,
+    device: Device = None,
     json: Json = False,
     max_pixels: MaxPixels = LIMIT,
 ) -> None:
@@ -39,22 +41,42 @@ def encode(
     """
     if sum(option is not None for option in (quality, target_bpp, target_size)) > 1:
         raise typer.BadParameter("give only one of -q, --target-bpp and --target-size")
-    from .. import api
-    from ..image import Metadata
+    refuse_both(force, skip)
+    from .. import api, registry
     from ..io import PICTURE_ENDINGS
+    from ..runtime.engine import resolve_device
 
-    load = functools.cache(lambda: api.load(model))
+    work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json)
+    registry.find(model)  # a wrong name is one error, not one for each picture
+    device = resolve_device(device)
+    processes, threads = share(jobs, threads, device, len(work))
+    make = _Encode(model, device, quality, target_size, target_bpp, strip, threads, max_pixels)
+    run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="encoding")
 
-    def work(job: Job) -> Record:
-        assert job.output is not None
-        check_output(job.output, force)
-        chosen = load()
+
+@dataclass(frozen=True)
+class _Encode:
+    """One picture to the bytes of a file, in any process."""
+
+    model: str | None
+    device: str | None
+    quality: float | None
+    target_size: int | None
+    target_bpp: float | None
+    strip: bool
+    threads: int
+    max_pixels: int
+
+    def __call__(self, job: Job) -> Made:
+        from .. import api
+        from ..image import Metadata
+
+        model = api.load(self.model, device=self.device)
         started = time.perf_counter()
-        image = read_picture(job.input, threads, max_pixels)
-        if strip:
+        image = read_picture(job.input, self.threads, self.max_pixels)
+        if self.strip:
             image = replace(image, metadata=Metadata())
-        data = chosen.encode(image, quality, target_bytes=target_size, target_bpp=target_bpp, threads=threads)
-        write_output(job.output, data, force)
-        return record_of(job, image, len(data), time.perf_counter() - started, model=chosen.name)
-
-    run(plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json), work, json, "encoding")
+        data = model.encode(
+            image, self.quality, target_bytes=self.target_size, target_bpp=self.target_bpp, threads=self.threads
+        )
+        return Made(record_of(job, image, len(data), time.perf_counter() - started, model=model.name), data)

@@ -13,6 +13,14 @@ Out = Annotated[
     typer.Option("-o", "--output", help="File, or folder for several inputs; - is stdout. Default: beside the input."),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite files.")]
+Skip = Annotated[bool, typer.Option("-n", "--skip-existing", help="Skip what is there already: go on with a cut run.")]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", min=0, help="Processes for several inputs, with a thread each; 0: one per core.")
+]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Run networks with PyTorch on cpu, cuda, cuda:1 ... Default: ONNX Runtime."),
+]
 Threads = Annotated[int, typer.Option("-T", "--threads", min=0, help="Processor threads; 0: up to the machine.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per input on stdout.")]
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse larger pictures.")]

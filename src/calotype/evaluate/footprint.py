@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 
 from .. import __version__
 from ..api import Model
+from ..parallel import cores
 from .rivals import RGB
 
 RUNS = 15  # of the command line; the median counts
@@ -98,11 +98,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")},
     }
-
-
-def cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from ..errors import CorruptFile, UnsupportedFile, WeightsNotFound
 
 FORMAT = 1  # of the archive
 DIGEST_BYTES = 4  # of SHA-256, as they stand in every coded file
+COMPANION_ENDING = ".int8.calow"  # in place of .calow
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same weights give the same archive
 
 
@@ -39,13 +41,27 @@ class Weights:
     data: bytes
     name: str
     """Where it came from, for messages."""
+    int8: Weights | None = None
+    """Its companion: int8 versions of networks that decide no integers of a file. The digest does not cover it."""
 
     @classmethod
-    def open(cls, path: Path) -> Weights:
-        try:
-            return cls(path.read_bytes(), str(path))
-        except FileNotFoundError:
-            raise WeightsNotFound(f"{path} does not exist; `calotype models` lists what is installed") from None
+    def open(cls, path: Path, int8: bool = False) -> Weights:
+        """Read a weights file, with its companion if `int8` says so."""
+        if not int8:
+            return cls(_read(path), str(path))
+        beside = companion_path(path)
+        weights = cls(_read(path), str(path), cls(_read(beside), str(beside)))
+        weights._check_companion()
+        return weights
+
+    def _check_companion(self) -> None:
+        assert self.int8 is not None
+        of = self.int8._meta.get("companion_of")
+        if of != self.digest.hex():
+            raise CorruptFile(
+                f"{self.int8.name} belongs to weights {of}, but {self.name} is {self.digest.hex()} or damaged; "
+                "remove the former, or make it again with `calotype quantise`"
+            )
 
     @cached_property
     def digest(self) -> bytes:
@@ -62,22 +78,32 @@ class Weights:
     def _part(self, name: str) -> bytes:
         try:
             return self._archive.read(name)
-        except (KeyError, zipfile.BadZipFile) as error:
+        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise CorruptFile(f"{self.name}: {error}") from None
 
     @cached_property
-    def recipe(self) -> dict[str, Any]:
-        """The recipe's table, as the codec's recipe class takes it."""
+    def _meta(self) -> dict[str, Any]:
         meta: dict[str, Any] = json.loads(self._part("meta.json"))
         if meta["format"] != FORMAT:
             raise UnsupportedFile(f"{self.name} is a weights file of format {meta['format']}; update calotype")
-        return meta["recipe"]  # type: ignore[no-any-return]
+        return meta
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe's table, as the codec's recipe class takes it."""
+        return self._meta["recipe"]  # type: ignore[no-any-return]
 
     @cached_property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Tables and vectors by name."""
         with np.load(io.BytesIO(self._part("arrays.npz")), allow_pickle=False) as arrays:
             return dict(arrays)
+
+    @cached_property
+    def networks(self) -> frozenset[str]:
+        """Names of what `network` has."""
+        names = (Path(name) for name in self._archive.namelist())
+        return frozenset(name.stem for name in names if name.suffix == ".onnx")
 
     def network(self, name: str) -> bytes:
         """A serialised ONNX network."""
@@ -94,12 +120,32 @@ def pack_weights(
             part = io.BytesIO()
             np.save(part, array)
             inner.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), part.getvalue())
-    meta = json.dumps({"format": FORMAT, "recipe": dict(recipe)}, sort_keys=True).encode()
-    parts = {"meta.json": meta, "arrays.npz": bundle.getvalue()}
-    parts |= {f"{name}.onnx": data for name, data in networks.items()}
+    return _pack({"recipe": dict(recipe)}, networks, {"arrays.npz": bundle.getvalue()})
+
+
+def pack_companion(weights: Weights, networks: Mapping[str, bytes]) -> bytes:
+    """Build the int8 companion of a weights file: networks that stand for some of its own."""
+    return _pack({"companion_of": weights.digest.hex()}, networks, {})
+
+
+def companion_path(path: Path) -> Path:
+    """Where the int8 companion of a weights file lies, if there is one."""
+    return path.with_suffix(COMPANION_ENDING)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise WeightsNotFound(f"{path} does not exist; `calotype models` lists what is installed") from None
+
+
+def _pack(meta: Mapping[str, Any], networks: Mapping[str, bytes], parts: Mapping[str, bytes]) -> bytes:
+    members = {"meta.json": json.dumps({"format": FORMAT, **meta}, sort_keys=True).encode(), **parts}
+    members |= {f"{name}.onnx": data for name, data in networks.items()}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as outer:
-        for name, data in sorted(parts.items()):
+        for name, data in sorted(members.items()):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED  # integers and shortened floats shrink to about a half
             outer.writestr(entry, data)

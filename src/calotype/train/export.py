@@ -8,7 +8,7 @@ from typing import Any
 
 import tomli_w
 
-from ..runtime.weights import Weights
+from ..runtime.weights import Weights, companion_path
 from .loop import codec_training
 from .state import STATE, load_state
 
@@ -16,7 +16,7 @@ from .state import STATE, load_state
 def export_run(folder: Path, out: Path) -> Path:
     """Freeze the averaged parameters of a run into `out/<recipe>.calow` with its card; returns that path.
 
-    Results in a card that stands there already are dropped: they were measured on other weights.
+    Results in a card that stands there already are dropped, they were measured on other weights; so are int8 networks.
     Raises `CalotypeError`.
     """
     state = load_state(folder / STATE)
@@ -26,6 +26,7 @@ def export_run(folder: Path, out: Path) -> Path:
     data = training.freeze(model)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{recipe}.calow"
+    companion_path(path).unlink(missing_ok=True)
     path.write_bytes(data)
     weights = Weights(data, str(path))
     card_path = path.with_suffix(".toml")

@@ -35,7 +35,7 @@ class CODEC:
         self.coarsest = coarsest
 
     @classmethod
-    def from_weights(cls, weights: Weights) -> CODEC:
+    def from_weights(cls, weights: Weights, engine: object = None) -> CODEC:
         return cls(int(weights.data))
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:

@@ -1,0 +1,205 @@
+"""Int8 analysis and synthesis of a "shuffle" recipe, made from its weights file and calibrated on tiles.
+
+Residual blocks are nearly all of the arithmetic: their dense and depthwise layers compute in int8. The sums that run
+past the blocks stay in float32, as do the layers that hold pixels and latents. The sums are kept in units of the
+blocks' integer steps (`_Part.step`), so that scaling the channels costs nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.numpy_helper
+
+from ...codec import DecodeOptions, EncodeOptions
+from ...errors import Unsupported
+from ...image import Image, Pixels
+from ...nets.int8 import MIDDLE, Graph, Observer, Ranges, fit, fit_signed
+from ...nets.residual import SLOPE
+from ...runtime.engine import Network
+from ...runtime.onnx import OnnxNetwork
+from ...runtime.weights import Weights, pack_companion
+from .codec import VAECodec
+from .networks import BLOCK
+from .recipe import Recipe
+
+Floats = npt.NDArray[np.float32]
+
+CORNER_RATES = 5  # at which each extreme colour is seen
+QUALITY_STRIDE = 37  # has no factor in common with 101: qualities follow one another in no order
+
+
+def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
+    """The int8 companion of a weights file.
+
+    Parameters
+    ----------
+    tiles
+        Pictures (h, w, 3) to calibrate on, each coded at another rate. Activations beyond those that nearly all of
+        them have will clip, but never those of plain areas of any colour.
+
+    Raises
+    ------
+    Unsupported
+        The recipe has other transforms, or these were not trained.
+    """
+    recipe = Recipe.from_dict(weights.recipe, weights.name)
+    if recipe.transform != "shuffle":
+        raise Unsupported(f"{weights.name}: only the transforms of swift have an int8 version")
+    parts = {name: _Part(weights.network(name)) for name in ("analysis", "synthesis")}
+    _observe(weights, recipe, parts, _corners())
+    for part in parts.values():
+        part.run.never_clip()
+    _observe(weights, recipe, parts, tiles)
+    try:
+        analysis, synthesis = _analysis(parts["analysis"], recipe), _synthesis(parts["synthesis"], recipe)
+    except KeyError as error:  # equal parameters, as zeros are, were merged when they were exported
+        raise Unsupported(f"{weights.name} has no {error} of its own; train it before it becomes int8") from None
+    return pack_companion(weights, {"analysis": analysis, "synthesis": synthesis})
+
+
+class _Part:
+    """A float network: its parameters by name, and the ranges that its blocks' tensors took."""
+
+    def __init__(self, network: bytes) -> None:
+        graph = onnx.load_from_string(network).graph
+        self.parameters: dict[str, Floats] = {
+            value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer
+        }
+        self.blocks = len({name.split(".")[1] for name in self.parameters if name.startswith("blocks.")})
+        readers = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "LeakyRelu"}
+        self._tensors: dict[str, str] = {}
+        for node in graph.node:
+            layer = node.input[1].removesuffix(".weight") if node.op_type == "Conv" else ""
+            if layer.startswith("blocks."):
+                self._tensors[f"{layer}.in"] = node.input[0]
+                self._tensors[f"{layer}.out"] = readers.get(node.output[0], node.output[0])
+        self.run = Observer(network, self._tensors.values())
+
+    def ranges(self, name: str) -> Ranges:
+        """Of `<layer>.in` or `<layer>.out`, after the rectifier where one follows."""
+        return self.run.ranges(self._tensors[name])
+
+    def step(self, blocks: range) -> Floats:
+        """Sizes (width,) of the integer steps that the sums have in these blocks."""
+        if not blocks:
+            return np.ones(1, np.float32)
+        names = [f"blocks.{block}.{branch}.0.in" for block in blocks for branch in ("spatial", "mixer")]
+        below, above = zip(*(self.ranges(name) for name in names), strict=True)
+        return fit_signed((np.max(below, 0), np.max(above, 0)))
+
+    def dense(self, layer: str) -> tuple[Floats, Floats]:
+        """Weight (outputs, inputs) and bias of a 1x1 convolution."""
+        return self.parameters[f"{layer}.weight"][:, :, 0, 0], self.parameters[f"{layer}.bias"]
+
+
+def _corners() -> list[Pixels]:
+    """Plain pictures in the extreme colours; photographs have none, and clipping would tint graphics."""
+    colours = itertools.product((0, 255), repeat=3)
+    return [np.full((64, 64, 3), colour, np.uint8) for colour in colours for _ in range(CORNER_RATES)]
+
+
+def _observe(weights: Weights, recipe: Recipe, parts: Mapping[str, _Part], tiles: Iterable[Pixels]) -> None:
+    """Code and decode every tile with the float networks, each at another rate."""
+    observers = {weights.network(name): part.run for name, part in parts.items()}
+
+    def engine(data: bytes, threads: int) -> Network:
+        return observers.get(data) or OnnxNetwork(data, threads)
+
+    codec = VAECodec(weights, engine)
+    for number, tile in enumerate(tiles):
+        quality = number * QUALITY_STRIDE % 101 if recipe.variable_rate else None
+        payload = codec.encode(Image.from_array(tile), EncodeOptions(quality))
+        codec.decode(payload, DecodeOptions())
+
+
+def _block(
+    graph: Graph, part: _Part, x: str, size: str, block: int, step: Floats, float_layers: tuple[str, ...] = ()
+) -> str:
+    """The sums x (1, h, w, width), in units of `step`, past one block; `size` holds h and w."""
+    for branch in ("spatial", "mixer"):
+        name = f"blocks.{block}.{branch}"
+        weight, bias = part.dense(f"{name}.0")
+        unit, zero = fit(part.ranges(f"{name}.0.out"))
+        weight, bias = weight * step / unit[:, None], bias / unit
+        if f"{name}.0" in float_layers:
+            hidden = graph.reshape(graph.dense(x, weight, bias), 1, size, len(weight))
+        else:
+            hidden = graph.dense_int8(graph.quantise(x, MIDDLE), MIDDLE, weight, bias)
+        hidden = graph.quantise(graph.op("LeakyRelu", hidden, alpha=SLOPE), zero)
+        if branch == "spatial":
+            before, zero_before = unit, zero
+            unit, zero = fit(part.ranges(f"{name}.2.out"))
+            kernel = part.parameters[f"{name}.2.weight"] * (before / unit)[:, None, None, None]
+            bias = part.parameters[f"{name}.2.bias"] / unit
+            hidden = graph.depthwise_int8(hidden, zero_before, kernel, bias, zero)
+        weight, bias = part.dense(f"{name}.3" if branch == "spatial" else f"{name}.2")
+        x = graph.op("Add", x, graph.dense_int8(hidden, zero, weight * unit / step[:, None], bias / step))
+    return x
+
+
+def _analysis(part: _Part, recipe: Recipe) -> bytes:
+    """As `ShuffleAnalysis.forward`."""
+    graph = Graph()
+    width, parameters = recipe.width, part.parameters
+    first, rest = part.step(range(1)), part.step(range(1, part.blocks))
+    spread = parameters["spread"].reshape(-1)
+    size = graph.op("Div", graph.height_width("x"), graph.constant([BLOCK, BLOCK], np.int64))
+    height, row = (
+        graph.op("Slice", size, graph.constant([axis], np.int64), graph.constant([axis + 1], np.int64))
+        for axis in (0, 1)
+    )
+    x = graph.op("Sub", "x", graph.constant(0.5))
+    x = graph.reshape(x, 3, height, BLOCK, row, BLOCK)
+    x = graph.op("Transpose", x, perm=[1, 3, 0, 2, 4])
+    weight, bias = part.dense("stem")
+    unit = spread * first
+    x = graph.reshape(graph.dense(x, weight / unit[:, None], bias / unit), 1, size, width)
+    for block in range(part.blocks):
+        x = _block(graph, part, x, size, block, first if block == 0 else rest)
+        if block == 0:
+            x = graph.op("Mul", x, _scale(graph, width, first / rest))
+    x = graph.op("Transpose", x, perm=[0, 3, 1, 2])
+    weight = parameters["stride.weight"] * (spread * rest)[:, None, None]
+    x = graph.op(
+        "Conv", x, graph.constant(weight), graph.constant(parameters["stride.bias"]), strides=[2, 2], pads=[1, 1, 1, 1]
+    )
+    return graph.build({"x": [1, 3, "h", "w"], "scale": [1, width, 1, 1]}, x, "y")
+
+
+def _synthesis(part: _Part, recipe: Recipe) -> bytes:
+    """As `ShuffleSynthesis.forward`."""
+    graph = Graph()
+    width, parameters = recipe.width, part.parameters
+    last = part.blocks - 1
+    first, rest = part.step(range(last)), part.step(range(last, part.blocks))
+    # rounding what goes into these two made two thirds of the error of all eight branches
+    sensitive = ("blocks.0.spatial.0", f"blocks.{last}.mixer.0")
+    size = graph.multiplied(graph.height_width("y"), 2)
+    rows = graph.op("Slice", size, graph.constant([0], np.int64), graph.constant([1], np.int64))
+    weight, bias = part.dense("stride")
+    weight = weight / parameters["latent_spread"].reshape(-1)
+    # outputs ordered as PixelShuffle reads them, (width, 2, 2), become (2, 2, width)
+    weight = (weight.reshape(width, 4, -1) / first[:, None, None]).swapaxes(0, 1).reshape(4 * width, -1)
+    bias = (bias.reshape(width, 4) / first[:, None]).T.reshape(-1)
+    x = graph.dense(graph.op("Transpose", "y", perm=[0, 2, 3, 1]), weight, bias)
+    x = graph.reshape(x, graph.op("Div", rows, graph.constant([2], np.int64)), -1, 2, 2 * width)
+    x = graph.reshape(graph.op("Transpose", x, perm=[0, 2, 1, 3]), 1, size, width)
+    for block in range(part.blocks):
+        if block == last:
+            x = graph.op("Mul", x, _scale(graph, width, first / rest))
+        x = _block(graph, part, x, size, block, rest if block == last else first, sensitive)
+    weight, bias = part.dense("head.0")
+    x = graph.dense(x, weight * (parameters["spread"].reshape(-1) * rest), bias + np.float32(0.5))
+    x = graph.reshape(x, size, 3, BLOCK, BLOCK)
+    x = graph.reshape(graph.op("Transpose", x, perm=[2, 0, 3, 1, 4]), 1, 3, graph.multiplied(size, BLOCK))
+    return graph.build({"y": [1, recipe.latents, "h", "w"], "scale": [1, width, 1, 1]}, x, "x")
+
+
+def _scale(graph: Graph, width: int, factor: Floats) -> str:
+    """The rate's feature scales, and from the units before them to those behind."""
+    return graph.op("Mul", graph.reshape("scale", 1, 1, 1, width), graph.constant(factor))

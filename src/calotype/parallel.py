@@ -1,0 +1,52 @@
+"""Work on several threads at a time, results in order, memory for a few pieces only.
+
+Networks, the entropy coder and NumPy release Python's lock, so that threads really work beside each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from itertools import islice
+from typing import TypeVar
+
+AHEAD = 2  # one in work, one waiting
+ON_A_GPU = 4  # threads for one GPU: it runs the networks of one picture while others are read and entropy-coded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def at_a_time(device: str | None) -> int:
+    """How many pictures to have in work where nothing was asked for."""
+    return cores() if device in (None, "cpu") else min(cores(), ON_A_GPU)
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = AHEAD
+) -> Generator[Result, None, None]:
+    """`map(work, items)` on threads, with up to `ahead` items per thread taken before their turn.
+
+    What is raised, here or by `work`, ends it; work on items that were taken may then go on for a moment.
+    """
+    if threads == 1:
+        yield from map(work, items)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor  # not needed for a single picture
+
+    coming, running = iter(items), deque[Future[Result]]()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        while True:
+            running.extend(pool.submit(work, item) for item in islice(coming, ahead * threads - len(running)))
+            if not running:
+                return
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
