@@ -20,7 +20,7 @@ SPEED ?= vae.swift,jpeg-420,webp,avif-444-s6,jxl-e7,png,jxl-lossless-e3,jxl-loss
 CALOTYPE_DATA ?= $(abspath $(wildcard ../shared/data))
 export CALOTYPE_DATA
 
-BUILT_FROM := pyproject.toml setup.py src/calotype/coding/build.py $(wildcard src/calotype/coding/kernel/*)
+BUILT_FROM := pyproject.toml setup.py $(wildcard $(patsubst %,src/calotype/%/build.py src/calotype/%/kernel/*,coding codecs/prism))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: demo test lint results bench fuzz docs clean

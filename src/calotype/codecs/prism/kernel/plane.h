@@ -20,7 +20,7 @@ enum {
     ACTIVITIES = 64,     /* levels of the errors nearby */
     LEVELS = 24,         /* levels of the expected error */
     CONTEXTS = 4,
-    SLOT_BITS = 16,
+    SLOT_BITS = 18,
     ERROR_ROWS = 4,      /* a power of two above the three that are looked at */
 
     QUICK_HINTS = 8,
@@ -86,7 +86,8 @@ struct prism_plane {
     float *by_hint;             /* [NODES][HINTS][experts] weights of the mixing */
     float *by_level;            /* [NODES][LEVELS][experts] */
     slot (*slots)[1 << SLOT_BITS]; /* [CONTEXTS] */
-    float cell_rates[COUNT_MAX + 1], slot_rates[COUNT_MAX + 1]; /* of learning, by how often it was done */
+    float gates[NODES][CONTEXTS]; /* how far contexts are trusted */
+    float cell_rates[COUNT_MAX + 1], slot_rates[CONTEXTS][COUNT_MAX + 1]; /* of learning, by how often it was done */
     filter filters[FILTERS_MAX];
 };
 

@@ -109,8 +109,11 @@ static int thorough_open(prism_plane *p, int depth, size_t rows, size_t stride) 
     for (size_t i = 0; i < MARGIN * stride; i++) p->samples[i] = 128;
     for (int count = 0; count <= COUNT_MAX; count++) {
         p->cell_rates[count] = 1.0f / ((float)count + 1.5f);
-        p->slot_rates[count] = 0.01f + 0.2f * p->cell_rates[count];
+        for (int c = 0; c < CONTEXTS; c++) /* exact values are seen rarely, and mean the more */
+            p->slot_rates[c][count] = c < 2 ? 0.01f + 0.2f * p->cell_rates[count] : 0.05f + 0.6f * p->cell_rates[count];
     }
+    for (int node = 0; node < NODES; node++)
+        for (int c = 0; c < CONTEXTS; c++) p->gates[node][c] = 1;
     for (int a = 0; a < ACTIVITIES; a++) { /* the inverse of quarter_octaves(x + 1/32) + 20 */
         const float mean = as_float((a - 20 + 4 * 127) * (1 << 21));
         for (int e = 0; e < p->experts; e++)

@@ -178,7 +178,7 @@ static inline int code_sample(prism_plane *p, const outlook *o, int sample) {
         for (int c = 0; c < CONTEXTS; c++) {
             const uint32_t decision = c < 2 ? (uint32_t)node : place;
             slots[c] = &p->slots[c][slot_number(o->keys[c] + decision * 0x27D4EB2Fu)];
-            sum += slots[c]->bias;
+            sum += p->gates[node][c] * slots[c]->bias;
         }
         float *by_hint = p->by_hint + (node * HINTS + o->hint) * EXPERTS;
         float *by_level = p->by_level + (node * LEVELS + o->level) * EXPERTS;
@@ -194,7 +194,8 @@ static inline int code_sample(prism_plane *p, const outlook *o, int sample) {
         store(by_hint, hinted + change);
         store(by_level, levelled + change);
         for (int c = 0; c < CONTEXTS; c++) {
-            slots[c]->bias += miss * p->slot_rates[slots[c]->count];
+            p->gates[node][c] += 0.01f * miss * slots[c]->bias;
+            slots[c]->bias += miss * p->slot_rates[c][slots[c]->count];
             slots[c]->count += slots[c]->count < COUNT_MAX;
         }
         /* onwards */
