@@ -35,7 +35,7 @@ class Plane:
         effort: int,
         stream: bytes | None = None,
     ) -> None:
-        self.height, width = samples.shape
+        self.height, width = map(int, samples.shape)
         self.references = references
         self.rows = 0
         self._held = samples, stream  # the kernel points into them
