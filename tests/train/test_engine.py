@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from calotype.codecs.vae import training
-from calotype.errors import CalotypeError
+from calotype.errors import CalotypeError, Unsupported
 from calotype.nets.residual import Block
-from calotype.train.data import TILE, cut_crops, draw_places
+from calotype.train.data import TILE, cut_crops, draw_places, draw_side, shrink
 from calotype.train.group import Group
 from calotype.train.loop import Run, train
 from calotype.train.schedule import Schedule
 from calotype.train.state import STATE, has_state, load_state, save_state, split_state
 from calotype.train.step import Step
 from calotype.train.throughput import count_operations, matrix_product_speed
+from calotype.train.validate import AT_ONCE, validate
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,76 @@ def test_crops_lie_where_they_were_drawn() -> None:
     assert highest[0] == 6
     assert ((highest[1:3] > TILE - 80) & (highest[1:3] <= TILE - 64)).all()
     assert highest[3:].tolist() == [1, 1, 1]
+
+
+def test_some_batches_are_cut_larger_and_shrunk() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sides = [draw_side(256, 0.7, generator) for _ in range(1000)]
+    assert 400 < sides.count(256) < 600
+    assert 360 < max(sides) <= round(256 / 0.7)
+    assert max(draw_side(384, 0.5, generator) for _ in range(200)) <= TILE  # no tile has more
+    assert {draw_side(256, 1.0, generator) for _ in range(200)} == {256}
+    with pytest.raises(Unsupported, match="factor"):
+        Schedule(1.0, rescale=1.2)
+
+    waves = torch.linspace(0, 40, 96).sin()[None, None, None, :].expand(2, 3, 96, 96) * 0.4 + 0.5
+    small = shrink(waves, 64)
+    assert small.is_contiguous(memory_format=torch.channels_last)
+    middle = (torch.arange(64) + 0.5) * 96 / 64 - 0.5  # of the small picture's pixels in the large one
+    expected = (middle * 40 / 95).sin() * 0.4 + 0.5
+    torch.testing.assert_close(small[0, 0, 32, 4:-4], expected[4:-4], atol=0.02, rtol=0)
+    stripes = (torch.arange(96) % 2).float()[None, None, None, :].expand(2, 3, 96, 96)
+    assert (shrink(stripes, 48)[..., 4:-4] - 0.5).abs().max() < 0.05  # finer than what is left: grey, not a pattern
+    assert shrink(waves, 96) is waves
+
+
+def test_late_crops_are_large_where_the_batch_allows() -> None:
+    assert Schedule(100.0, batch=3).late_crop == 256  # as one processor has it: one crop would be one rate a step
+    assert Schedule(100.0, batch=16).late_crop == 384
+    gpu = Schedule(100.0, batch=32)
+    assert [gpu.crops(t) for t in (0.0, 84.9, 85.1, 100.0)] == [(32, 256), (32, 256), (8, 512), (8, 512)]
+    assert Schedule(100.0, batch=32, late_crop=384).crops(90.0) == (14, 384)
+
+
+class Rated(torch.nn.Module):
+    """Stands for a codec's training and its model: figures that one can work out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[tuple[int, bool]] = []
+
+    def fixed_numbers(self, model: torch.nn.Module) -> tuple[float, ...]:
+        return 0.25, 0.75
+
+    def loss(
+        self, model: torch.nn.Module, x: torch.Tensor, numbers: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        self.seen.append((len(x), torch.is_grad_enabled()))
+        bpp = x.mean() + numbers.mean()
+        return 2 * bpp, {"bpp": bpp, "psnr": 30 + 10 * bpp}
+
+
+def test_validation_gives_a_curve_over_all_tiles() -> None:
+    tiles = torch.full((2 * AT_ONCE + 1, 3, 8, 8), 51, dtype=torch.uint8)
+    tiles[-1] = 102
+    mean = (0.2 * 2 * AT_ONCE + 0.4) / len(tiles)
+    rated = Rated()
+    found = validate(rated, rated, tiles)
+    expected = [[mean + number, 30 + 10 * (mean + number)] for number in (0.25, 0.75)]
+    np.testing.assert_allclose(found["validation_curve"], expected, atol=2e-4)
+    assert found["validation_loss"] == pytest.approx(2 * (mean + 0.5), abs=1e-4)
+    assert rated.seen == [(AT_ONCE, False), (AT_ONCE, False), (1, False)] * 2
+
+
+def test_a_model_in_evaluation_is_measured_without_chance() -> None:
+    for recipe in ("swift", "factorized"):
+        model = training.build(recipe)
+        crops, numbers = torch.rand(1, 3, 64, 64), torch.tensor([0.5])
+        with torch.no_grad():
+            assert training.loss(model, crops, numbers)[0] != training.loss(model, crops, numbers)[0]
+            model.eval()
+            assert training.loss(model, crops, numbers)[0] == training.loss(model, crops, numbers)[0]
 
 
 class Line(torch.nn.Module):
@@ -76,7 +151,7 @@ def test_a_step_is_adamw_and_the_average_follows() -> None:
         torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
         reference.step()
         losses.append(float(loss.detach()))
-        decay = (1 + k) / (10 + k)
+        decay = (1 + k) / (50 + k)
         followed = decay * followed + (1 - decay) * float(plain.w.detach())
     torch.testing.assert_close(model.w, plain.w)
     assert float(average.w) == pytest.approx(followed, rel=1e-5)
@@ -120,7 +195,36 @@ def test_a_step_goes_on_from_its_state_and_from_older_ones() -> None:
     assert again.read()[1] == 4
 
 
-def test_half_precision_is_close_and_for_blocks_only() -> None:
+class Uploads(TorchDispatchMode):
+    """Operations that would need the processor's memory, or an answer from the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if any(tensor.device.type == "cpu" for tensor in tensors) or "_local_scalar" in str(operation):
+            self.found.add(str(operation))
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("recipe", ["factorized", "hyperprior", "mean-scale", "swift"])
+def test_nothing_in_a_step_waits_for_the_processor(recipe: str) -> None:
+    """As a CUDA graph demands; on a device that computes nothing, so that it needs no GPU."""
+    model = training.build(recipe).to("meta")
+    crops, numbers = torch.rand(2, 3, 64, 64, device="meta"), torch.rand(2, device="meta")
+    with Uploads() as uploads:
+        loss, _ = training.loss(model, crops, numbers)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    assert uploads.found == set()
+    with Uploads() as uploads:  # so that this can fail
+        crops[:, np.arange(2)]
+    assert uploads.found
+
+
+def test_half_precision_is_close_and_not_for_all() -> None:
     torch.manual_seed(0)
     model = training.build("swift")
     for block in (module for module in model.modules() if isinstance(module, Block)):
@@ -130,13 +234,18 @@ def test_half_precision_is_close_and_for_blocks_only() -> None:
     seen = []
     model.synthesis.blocks[0].mixer[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
     model.synthesis.head[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
+    model.hyper_analysis.register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
+    model.hyper_analysis.layers[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
     torch.manual_seed(1)
     exact, _ = training.loss(model, crops, numbers)
     training.halve_precision(model)
     torch.manual_seed(1)
     halved, _ = training.loss(model, crops, numbers)
     halved.backward()
-    assert seen == [torch.float32, torch.float32, torch.bfloat16, torch.float32]
+    assert seen[:4] == [torch.float32] * 4
+    inner, hyper, block, head = seen[4:]
+    assert (inner, block) == (torch.bfloat16, torch.bfloat16)
+    assert (hyper, head) == (torch.float32, torch.float32)
     assert float(halved.detach()) == pytest.approx(float(exact.detach()), rel=0.03)  # bfloat16 has 8 bits
     assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters() if parameter.grad is not None)
 
@@ -166,6 +275,21 @@ def test_a_run_goes_on_from_pieces(data: Path, tmp_path: Path) -> None:
     longer = Schedule(done["elapsed"] + 1, batch=1, crop=64, late_crop=64)
     progress = train(Run("vae.factorized", [data], tmp_path / "pieces", longer))
     assert progress.step > done["step"]
+
+
+def test_a_run_stops_in_time_and_goes_on_when_repeated(data: Path, tmp_path: Path) -> None:
+    schedule = Schedule(4.0, batch=1, crop=64, late_crop=64)
+    run = Run("vae.swift", [data], tmp_path, schedule, stop_after=2.0)
+    progress = train(run)
+    assert 0 < progress.elapsed < 4.0
+    assert load_state(tmp_path / STATE)["step"] == progress.step
+    again = train(replace(run, stop_after=60.0))
+    assert again.step > progress.step
+    assert 4.0 <= again.elapsed < 8.0
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    curves = [line["validation_curve"] for line in log if "validation_curve" in line]
+    assert len(curves) == 2
+    assert all(len(curve) == 5 and sorted(curve) == curve for curve in curves)
 
 
 def test_operations_are_counted() -> None:

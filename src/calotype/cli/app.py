@@ -19,7 +19,20 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import CalotypeError
 
-VERBS = ("encode", "decode", "info", "verify", "models", "compare", "bench", "report", "train", "export", "quantise")
+VERBS = (
+    "encode",
+    "decode",
+    "info",
+    "verify",
+    "models",
+    "compare",
+    "bench",
+    "report",
+    "train",
+    "curves",
+    "export",
+    "quantise",
+)
 DEBUG = "CALOTYPE_DEBUG"
 
 _EXTRAS = {

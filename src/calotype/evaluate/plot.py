@@ -1,12 +1,16 @@
-"""Rate-distortion curves as a picture; Matplotlib comes with the extra `bench`."""
+"""Rate-distortion curves and training runs as pictures; Matplotlib comes with the extra `bench`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from .bd import Curve
 from .metrics import METRICS
 from .published import HYPERPRIOR, VTM
+from .runs import Line, TrainingLog
 from .summary import PictureSet, Series
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito 2008); models first, published curves grey.
@@ -20,12 +24,12 @@ RIVAL_COLOURS = {
     "jpeg2000": "#937860",
 }
 PUBLISHED_COLOUR = "#777777"
+SETTLED = 0.1  # part of a training run after which its loss is of interest; from nothing it starts thousands higher
 WIDEST = 2.0  # bpp: what lies beyond is of no interest for lossy files and squeezes the rest
 
 
 def plot(pictures: PictureSet, path: Path, metric: str = "psnr") -> None:
     """Write the curves of our codecs, the usual rivals and published ones; the format follows from the ending."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, 5.2), layout="constrained")
@@ -51,9 +55,60 @@ def plot(pictures: PictureSet, path: Path, metric: str = "psnr") -> None:
     axes.set_xlabel("bits per pixel, whole file")
     axes.set_ylabel(f"{METRICS[metric].title}, mean over pictures")
     axes.set_title(f"{pictures.name}, {len(pictures.pictures)} pictures")
+    axes.legend(frameon=False, loc="lower right", fontsize="small")
+    _tidy(axes)
+    _save(figure, path)
+
+
+def plot_runs(logs: Sequence[TrainingLog], path: Path) -> None:
+    """Write training runs: loss against minutes, and the curves of held-out tiles at their ends."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.4, 4.6), layout="constrained")
+    losses, curves = figure.subplots(1, 2)
+    for number, log in enumerate(logs):
+        colour = OWN_COLOURS[number % len(OWN_COLOURS)]
+        style = ("-", "--", ":")[number // len(OWN_COLOURS) % 3]
+        losses.plot(*_columns(log.losses), color=colour, linewidth=1, alpha=0.25)
+        losses.plot(*_columns(_smooth(log.losses)), color=colour, linestyle=style, linewidth=1.4, label=log.name)
+        losses.plot(*_columns(log.validations), color=colour, linestyle="", marker="o", markersize=5)
+        curves.plot(*_columns(log.curve), color=colour, linestyle=style, marker="o", markersize=4, label=log.name)
+    settled = [loss for log in logs for minutes, loss in _smooth(log.losses) if minutes >= SETTLED * log.minutes]
+    shown = [*settled, *(loss for log in logs for _, loss in log.validations)]
+    if shown:
+        margin = 0.05 * (max(shown) - min(shown)) + 1e-3
+        losses.set_ylim(min(shown) - margin, max(shown) + margin)
+    losses.set_xlabel("minutes of training")
+    losses.set_ylabel("loss; dots: held-out tiles")
+    losses.legend(frameon=False, fontsize="small")
+    curves.set_xlabel("bits per pixel")
+    curves.set_ylabel("PSNR (dB), mean over held-out tiles")
+    for axes in (losses, curves):
+        _tidy(axes)
+    _save(figure, path)
+
+
+def _columns(line: Line | Curve) -> tuple[list[float], list[float]]:
+    return [x for x, _ in line], [y for _, y in line]
+
+
+def _smooth(line: Line) -> Line:
+    """Each point becomes the mean of those around it, about a fiftieth of the run: batches differ in difficulty."""
+    reach = len(line) // 100
+    return [
+        (minutes, fmean(loss for _, loss in line[max(0, place - reach) : place + reach + 1]))
+        for place, (minutes, _) in enumerate(line)
+    ]
+
+
+def _tidy(axes: Any) -> None:
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right", fontsize="small")
+
+
+def _save(figure: Any, path: Path) -> None:
+    import matplotlib
+
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"png": {"Software": None}, "svg": {"Date": None}}.get(path.suffix[1:])
     with matplotlib.rc_context({"svg.hashsalt": "calotype"}):  # so that the same figures give the same file

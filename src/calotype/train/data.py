@@ -13,11 +13,12 @@ import numpy.typing as npt
 import PIL.Image
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import CalotypeError
 
 TILE = 512  # pixels, both ways: the size of the training archives' tiles
-HOLD_OUT = 48  # one tile in so many validates instead of training
+HOLD_OUT = 24  # one tile in so many validates instead of training
 SUFFIXES = {".avif", ".webp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
@@ -67,6 +68,16 @@ def load_tiles(paths: list[Path], limit: int | None = None) -> tuple[Tensor, Ten
     return everything[~held_out], everything[held_out]
 
 
+def draw_side(size: int, smallest: float, generator: torch.Generator) -> int:
+    """Side of what is cut for crops of `size` pixels: as large half of the time, else up to `size / smallest`.
+
+    Shrunk to `size` again (`shrink`), a picture shows finer detail: one that was taken from farther away.
+    """
+    chance, place = torch.rand(2, generator=generator).tolist()
+    largest = min(TILE, size / smallest)
+    return size if chance < 0.5 else round(size + (largest - size) * place)
+
+
 def draw_places(count: int, tiles: int, size: int, generator: torch.Generator) -> Tensor:
     """Where to cut crops: (count, 6) integers: tile, y, x, and three flips (rows, columns, both swapped).
 
@@ -90,3 +101,11 @@ def cut_crops(tiles: Tensor, places: Tensor, size: int) -> Tensor:
     columns = x + torch.where(flips[1].bool(), size - 1 - columns, columns)
     crops = tiles.permute(0, 2, 3, 1)[tile, rows, columns]  # (count, size, size, 3), which is channels-last already
     return crops.float().div_(255).permute(0, 3, 1, 2)
+
+
+def shrink(crops: Tensor, size: int) -> Tensor:
+    """Resample crops (b, 3, h, h) in [0, 1] to (b, 3, size, size), channels last: bicubic, without aliasing."""
+    if crops.shape[-1] == size:
+        return crops
+    small = F.interpolate(crops, (size, size), mode="bicubic", antialias=True, align_corners=False).clamp_(0, 1)
+    return small.contiguous(memory_format=torch.channels_last)

@@ -5,9 +5,11 @@ A codec's `training.py` gives `build(recipe_name) -> module`, `freeze(module) ->
 
     loss(module, crops, numbers) -> (loss, figures)
 
-for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures are
-scalars to log, and nothing waits for the device. `halve_precision(module)`, if it is there, turns the parts to bfloat16
-that stand it. A run's folder holds `state.pt`, everything that is needed to go on, and `log.jsonl`.
+for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures, bpp and
+psnr among them, are scalars to log, and nothing waits for the device. In evaluation mode the loss is that of rounded
+latents, always the same for the same pictures; `fixed_numbers(module)` are those it is then measured at, one per rate.
+`halve_precision(module)`, if it is there, turns the parts to bfloat16 that stand it. A run's folder holds `state.pt`,
+everything that is needed to go on, and `log.jsonl`.
 """
 
 from __future__ import annotations
@@ -26,15 +28,16 @@ from torch import Tensor, nn
 
 from ..errors import CalotypeError
 from ..runtime.weights import Weights
-from .data import cut_crops, draw_places, load_tiles
+from .data import cut_crops, draw_places, draw_side, load_tiles, shrink
 from .group import Group
 from .schedule import Schedule
 from .state import STATE, has_state, load_state, save_state, split_state
 from .step import Step
 from .throughput import count_operations, matrix_product_speed
+from .validate import validate
 
-VALIDATION_TILES = 16  # at most; parts of held-out tiles, measured at every save
-VALIDATION_CROP = 256
+VALIDATION_TILES = 48  # at most, spread over what is held out
+VALIDATION_SHARE = 0.05  # of the time between two, that a validation may take; the last one may always
 LOG = "log.jsonl"
 
 
@@ -61,6 +64,8 @@ class Run:
     """Let torch.compile fuse the loss; takes a minute or more before the first step."""
     save_every: float = 300.0
     """Seconds between saved states."""
+    stop_after: float | None = None
+    """Seconds on the wall, the start included, after which an unfinished run is saved and left to be resumed."""
     log_every: int = 50
     """Steps between lines of the log, and between waits for the device."""
 
@@ -92,7 +97,7 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
     """Train until the schedule's time is used up; `report` is called at every line of the log.
 
     Under `torchrun` each process takes a batch of its own, and gradients are averaged. The last line of the log says
-    how well the machine was used (`throughput`).
+    how well the machine was used (`throughput`), and why steps are no CUDA graphs if on a GPU they could not be.
 
     Raises `CalotypeError` if the run's folder holds another model's state, or the data is missing.
     """
@@ -111,13 +116,14 @@ class _Job:
 
     def __init__(self, run: Run, training: Any, recipe: str, group: Group):
         """Fresh, warm-started, or resumed where the run's folder holds a state."""
+        self.started = time.monotonic()
         self.run, self.training, self.group = run, training, group
         torch.manual_seed(run.seed)
         model: nn.Module = training.build(recipe)
         if run.init is not None:
             model.load_state_dict(training.thaw(Weights.open(run.init)).state_dict())
         self.model = model.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         """Exponential average of the parameters: what is exported."""
         half = group.device.type == "cuda" if run.half is None else run.half
         if half and hasattr(training, "halve_precision"):
@@ -146,15 +152,18 @@ class _Job:
         run, group, progress = self.run, self.group, self.progress
         tiles, held_out = load_tiles(run.data)
         tiles = tiles.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).to(group.device)  # as crops are gathered
-        held_out = held_out[:VALIDATION_TILES, :, :VALIDATION_CROP, :VALIDATION_CROP].to(group.device).float() / 255
+        spread = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_TILES)).long()
+        held_out = held_out[spread].to(group.device)
         operations, first, clock = 0, progress.step, _Clock(progress.elapsed)
+        validated, took = progress.elapsed, 0.0
         with open(run.out / LOG, "a", buffering=1) as log:
 
-            def write(figures: dict[str, float]) -> None:
+            def write(figures: dict[str, Any]) -> None:
                 line = {"step": progress.step, "elapsed": round(progress.elapsed, 1), "skipped": progress.skipped}
-                log.write(json.dumps(line | {key: round(value, 5) for key, value in figures.items()}) + "\n")
+                log.write(json.dumps(line | figures) + "\n")
 
-            while progress.elapsed < run.schedule.total:
+            stops = False
+            while progress.elapsed < run.schedule.total and not stops:
                 crops, numbers = self._draw(tiles)
                 if progress.step == first:
                     operations = self._operations(crops, numbers)
@@ -167,28 +176,38 @@ class _Job:
                     progress.figures, progress.skipped = self.step.read()
                 progress.elapsed = group.agree(clock.tick())
                 if waits and group.leads:
-                    write(progress.figures)
+                    write({key: round(value, 5) for key, value in progress.figures.items()})
                     report(progress)
                 finished = progress.elapsed >= run.schedule.total
-                if finished or clock.since_pause > run.save_every:
+                stops = self._must_stop()
+                if finished or stops or clock.since_pause > run.save_every:
                     progress.skipped = self.step.read()[1]
                     clock.tick()
                     if group.leads:
                         self.save(tiles=len(tiles))
-                        write(self.validate(held_out))
+                        if finished or took <= VALIDATION_SHARE * (progress.elapsed - validated):
+                            write(validate(self.training, self.average, held_out))
+                            validated, took = progress.elapsed, clock.since_tick
                     clock.resume()
             if group.leads and progress.step > first:
                 write(self._throughput(operations, progress.step - first, clock))
         return progress
 
+    def _must_stop(self) -> bool:
+        """Whether the time is up that this process was given."""
+        if self.run.stop_after is None:
+            return False
+        return self.group.agree(time.monotonic() - self.started) > self.run.stop_after
+
     def _draw(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Crops and numbers of this process, drawn for all."""
         batch, crop = self.run.schedule.crops(self.progress.elapsed)
         count = batch * self.group.size
-        places = draw_places(count, len(tiles), crop, self.generator)
+        side = draw_side(crop, self.run.schedule.rescale, self.generator)
+        places = draw_places(count, len(tiles), side, self.generator)
         numbers = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
         share = self.group.share(numbers).to(self.group.device, non_blocking=True)
-        return cut_crops(tiles, self.group.share(places), crop), share
+        return shrink(cut_crops(tiles, self.group.share(places), side), crop), share
 
     def save(self, tiles: int) -> None:
         device = self.group.device
@@ -208,25 +227,20 @@ class _Job:
         if self.run.pieces is not None:
             split_state(self.run.out / STATE, self.run.pieces)
 
-    @torch.no_grad()
-    def validate(self, crops: Tensor) -> dict[str, float]:
-        """Loss and figures of the averaged parameters, always at the same rates."""
-        numbers = (torch.arange(len(crops), device=crops.device) + 0.5) / len(crops)
-        loss, figures = self.training.loss(self.average, crops, numbers)
-        return {f"validation_{key}": float(value) for key, value in {"loss": loss, **figures}.items()}
-
     def _operations(self, crops: Tensor, numbers: Tensor) -> int:
         """Of a step."""
         found = count_operations(lambda: self.training.loss(self.model, crops, numbers)[0].backward())
         self.model.zero_grad()
         return found
 
-    def _throughput(self, operations: int, steps: int, clock: _Clock) -> dict[str, float]:
+    def _throughput(self, operations: int, steps: int, clock: _Clock) -> dict[str, Any]:
         achieved = operations * steps / clock.active
-        return {
-            "tera_operations_per_second": achieved / 1e12,
-            "of_matrix_product": achieved / matrix_product_speed(self.group.device),
-            "of_time_in_steps": clock.share,
+        complaint = self.step.complaint
+        return ({"not_captured": complaint} if complaint else {}) | {
+            "steps_per_second": round(steps / clock.active, 3),
+            "tera_operations_per_second": round(achieved / 1e12, 5),
+            "of_matrix_product": round(achieved / matrix_product_speed(self.group.device), 5),
+            "of_time_in_steps": round(clock.share, 5),
         }
 
 
@@ -255,6 +269,10 @@ class _Clock:
     @property
     def since_pause(self) -> float:
         return self._mark - self._resumed
+
+    @property
+    def since_tick(self) -> float:
+        return time.monotonic() - self._mark
 
     @property
     def active(self) -> float:

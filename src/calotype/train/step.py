@@ -17,6 +17,7 @@ from .group import Group
 CLIP_NORM = 1.0
 BETAS = (0.9, 0.98)  # of AdamW; runs are short, so second moments forget sooner than usual
 EMA_DECAY = 0.999
+EMA_PART = 50  # and the average spans about one in so many of the steps so far; a longer one lags behind
 WARM_UP_STEPS = 3  # before a step of new shape is captured, as CUDA graphs ask for
 
 Loss = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
@@ -61,7 +62,7 @@ class Step:
             How many came before; the average spans fewer of them early on.
         """
         self._rate.fill_(rate)
-        self._follow.fill_(1 - min(EMA_DECAY, (1 + step) / (10 + step)))
+        self._follow.fill_(1 - min(EMA_DECAY, (1 + step) / (EMA_PART + step)))
         self._count += 1
         if not self._captures:
             self._work(crops, numbers)

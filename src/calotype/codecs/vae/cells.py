@@ -8,11 +8,25 @@ than four, a step holds several parts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 
-_PLACES = np.arange(4)
+def step_of(y: Any, step: int, steps: int) -> list[Any]:
+    """(b, m, h, w), h and w even -> pieces (b, m/4, h/2, w/2); joined in this order, they are what the step codes.
+
+    They are views: index arrays would wait for the device, which a CUDA graph must not.
+    """
+    grid = _grid(y)
+    return [grid[:, group, :, :, row, :, column] for group, row, column in _pieces(step, steps)]
+
+
+def put_step(y: Any, coded: Any, step: int, steps: int) -> None:
+    """Write what a step coded, (b, m * 4 / steps, h/2, w/2), into y (b, m, h, w), which must be contiguous."""
+    grid = _grid(y)
+    size = y.shape[1] // 4
+    for number, (group, row, column) in enumerate(_pieces(step, steps)):
+        grid[:, group, :, :, row, :, column] = coded[:, number * size : (number + 1) * size]
 
 
 def _grid(y: Any) -> Any:
@@ -20,26 +34,8 @@ def _grid(y: Any) -> Any:
     return y.reshape(b, 4, m // 4, h // 2, 2, w // 2, 2)
 
 
-def _parts(step: int, steps: int) -> range:
-    return range(step * 4 // steps, (step + 1) * 4 // steps)
-
-
-def step_of(y: Any, step: int, steps: int) -> list[Any]:
-    """(b, m, h, w), h and w even -> the step's parts, each (b, m, h/2, w/2)."""
-    b, m, h, w = y.shape
-    grid = _grid(y)
-    parts = []
-    for d in _parts(step, steps):
-        # the separated index arrays move the four places to the front
-        part = grid[:, _PLACES ^ d, :, :, _PLACES >> 1, :, _PLACES & 1]
-        parts.append(part.swapaxes(0, 1).reshape(b, m, h // 2, w // 2))
-    return parts
-
-
-def put_step(y: Any, parts: list[Any], step: int, steps: int) -> None:
-    """Write the step's parts back into y (b, m, h, w), in place; y must be contiguous."""
-    b, m, h, w = y.shape
-    grid = _grid(y)
-    for d, part in zip(_parts(step, steps), parts, strict=True):
-        cells = part.reshape(b, 4, m // 4, h // 2, w // 2).swapaxes(0, 1)
-        grid[:, _PLACES ^ d, :, :, _PLACES >> 1, :, _PLACES & 1] = cells
+def _pieces(step: int, steps: int) -> Iterator[tuple[int, int, int]]:
+    """Group, row and column in the cell of a step's pieces."""
+    for part in range(step * 4 // steps, (step + 1) * 4 // steps):
+        for place in range(4):
+            yield place ^ part, place >> 1, place & 1

@@ -177,7 +177,7 @@ class VAECodec:
             mean, index = get(f"context{step}", threads)(**inputs)
             y = None if scaled is None else np.concatenate(step_of(scaled, step, steps), 1)
             coded = self._code_latents(coder, y, mean, index)
-            put_step(decoded, np.split(coded, 4 // steps, 1), step, steps)
+            put_step(decoded, coded, step, steps)
             known = coded.astype(np.float32)
             inputs["known"] = np.concatenate([inputs["known"], known], 1) if step else known
         return decoded

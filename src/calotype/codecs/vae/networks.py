@@ -143,6 +143,9 @@ TRANSFORMS = {"shuffle": (ShuffleAnalysis, ShuffleSynthesis), "gdn": (GDNAnalysi
 class HyperAnalysis(nn.Module):
     """Scaled latents to hyper-latents at 1/64; only the encoder runs it, so it may be a float network."""
 
+    inner_type: torch.dtype | None = None
+    """Type that the layers compute in when training, if another than that of the latents."""
+
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         width = recipe.hyper_width
@@ -160,7 +163,11 @@ class HyperAnalysis(nn.Module):
 
     def forward(self, scaled: Tensor) -> Tensor:
         """(b, latents, h, w) -> z (b, hyper_latents, h/4, w/4), not yet rounded."""
-        return self.layers(torch.sign(scaled) * torch.log1p(scaled.abs()))  # type: ignore[no-any-return]
+        x = torch.sign(scaled) * torch.log1p(scaled.abs())
+        if self.inner_type is None:
+            return self.layers(x)  # type: ignore[no-any-return]
+        with torch.autocast(x.device.type, self.inner_type):
+            return self.layers(x).float()  # type: ignore[no-any-return]
 
 
 class HyperSynthesis(nn.Module):

@@ -12,11 +12,11 @@ from ...nets.residual import Block
 from ...nets.straight_through import ste_round
 from .cells import put_step, step_of
 from .freeze import freeze, thaw
-from .networks import VAE
+from .networks import VAE, HyperAnalysis
 from .recipe import Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
-__all__ = ["build", "freeze", "halve_precision", "loss", "thaw"]
+__all__ = ["build", "fixed_numbers", "freeze", "halve_precision", "loss", "thaw"]
 
 
 def build(recipe_name: str) -> VAE:
@@ -28,6 +28,11 @@ def _noise(x: Tensor) -> Tensor:
     return torch.rand_like(x) - 0.5
 
 
+def _side_symbols(model: VAE, x: Tensor) -> Tensor:
+    """What the factorised density sees: integers, or in training something near them that it can be fitted to."""
+    return x + _noise(x) if model.training else torch.round(x)
+
+
 def _sigma(index: Tensor) -> Tensor:
     low, high = math.log(SIGMA_MIN), math.log(SIGMA_MAX)
     return torch.exp(low + index * ((high - low) / (SIGMA_COUNT - 1)))
@@ -37,13 +42,13 @@ def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Code pictures x (b, 3, h, w) in [0, 1] at rates t (b,): reconstruction and bits (b,).
 
     Rounding is straight-through, for the rate of Gaussian latents too: with noise there, low rates are overestimated
-    threefold. Uniform noise stands for it only under the factorised density.
+    threefold. Uniform noise stands for it only under the factorised density, and only while the model is in training.
     """
     gain, inverse_gain = model.gains(t)
     analysis_scale, synthesis_scale = model.scales(t)
     scaled = model.analysis(x, analysis_scale) * gain
     if model.recipe.prior == "factorized":
-        bits = model.side.bits(scaled + _noise(scaled), t).sum((1, 2, 3))
+        bits = model.side.bits(_side_symbols(model, scaled), t).sum((1, 2, 3))
         decoded = ste_round(scaled)
     else:
         decoded, bits = _code_gaussian(model, scaled, t)
@@ -53,7 +58,7 @@ def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Scaled latents -> as decoded, and bits (b,)."""
     z = model.hyper_analysis(scaled)
-    bits = model.side.bits(z + _noise(z), t).sum((1, 2, 3))
+    bits = model.side.bits(_side_symbols(model, z), t).sum((1, 2, 3))
     features = model.hyper_synthesis(ste_round(z), model.rate_plane(t, *z.shape[2:]))
     rate = model.rate_plane(t, *features.shape[2:])
     steps = model.recipe.context_steps
@@ -66,7 +71,7 @@ def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tenso
         bits = bits + gaussian_bits(symbols, _sigma(index)).sum((1, 2, 3))
         coded = symbols * LATENT_UNIT + mean
         known.append(coded)
-        put_step(decoded, list(coded.split(scaled.shape[1], 1)), step, steps)
+        put_step(decoded, coded, step, steps)
     return decoded / LATENT_UNIT, bits
 
 
@@ -84,14 +89,21 @@ def loss(model: VAE, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tens
     return total, {"bpp": bpp.detach().mean(), "psnr": -10 * mse.detach().clamp_min(1e-10).log10().mean()}
 
 
+def fixed_numbers(model: VAE) -> tuple[float, ...]:
+    """Rates that a validation measures at: some from low to high, or the one that there is."""
+    return (0.1, 0.3, 0.5, 0.7, 0.9) if model.recipe.variable_rate else (0.0,)
+
+
 def halve_precision(model: VAE) -> None:
-    """Compute residual blocks, which are nearly all of the transforms, in bfloat16.
+    """Compute residual blocks, which are nearly all of the transforms, and hyper-analysis in bfloat16.
 
     What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
     """
     for module in model.modules():
         if isinstance(module, Block):
             module.branch_type = torch.bfloat16
+        elif isinstance(module, HyperAnalysis):
+            module.inner_type = torch.bfloat16
 
 
 LOSS_SCALE = 0.1  # brings the loss near 1
