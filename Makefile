@@ -56,7 +56,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/reference/generate.py
 
 clean:
-	rm -rf build dist demo src/*.egg-info src/calotype/coding/_kernel.abi3.so
+	rm -rf build dist demo src/*.egg-info src/calotype/coding/*.so src/calotype/codecs/*/*.so
 
 # --- environments: made once, made anew when what they are built from changes --------------------------------------
 
