@@ -14,7 +14,11 @@ import pytest
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "src/calotype"
-SANITISERS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+SANITISERS = [
+    "-fsanitize=address,undefined,float-cast-overflow",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 NATIVE, PORTABLE = ["-O1", *SANITISERS], ["-O2", "-DCALO_PORTABLE", *SANITISERS]
 BUILDS = {

@@ -7,13 +7,14 @@ in which the planes are coded, each with those before it as references.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ...codec import CodecInfo, DecodeOptions, EncodeOptions, Payload
+from ...codec import Chunk, CodecInfo, DecodeOptions, EncodeOptions, Payload
 from ...coding.checksum import crc32c
 from ...errors import CorruptFile, Desync
 from ...image import Image, Pixels
@@ -25,6 +26,7 @@ from .layout import ORDERS, PLANES, WEBP, CodedPlane, Values
 from .planes import EFFORTS, Plane, code
 
 TILE = 1024  # pixels; what is chosen when encoding
+DRAWN_TILE = 4096  # of drawn pictures, which repeat themselves over long distances
 DEFAULT_EFFORT = 5
 ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
 FLAT = 0.3  # share of pixels equal to those left and above, from which on a picture counts as drawn
@@ -49,15 +51,12 @@ class PrismCodec:
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image; the quality is not looked at."""
         effort, threads = options.effort or DEFAULT_EFFORT, options.threads or cores()
-        grid = Grid(image.height, image.width, TILE)
-        tiles = list(grid)
-        inner = threads if len(tiles) == 1 else 1  # one tile: its planes side by side; several: tiles
-
-        def code_tile(tile: Tile) -> bytes:
-            return _code_tile(image.pixels[slice(*tile.y), slice(*tile.x)], image.depth, effort, inner)
-
-        records = list(in_order(code_tile, tiles, threads if len(tiles) > 1 else 1))
-        return Payload(image.pixels.shape, image.depth, (layout.pack_tiles(TILE, records),))
+        code_tile = partial(_code_tile, image.depth, effort)
+        chunk = _code_tiles(image.pixels, TILE, threads, code_tile)
+        if max(image.pixels.shape[:2]) > TILE and _is_drawn(image.pixels, image.depth):
+            webp = _code_tiles(image.pixels, DRAWN_TILE, threads, _code_webp_tile)
+            chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
+        return Payload(image.pixels.shape, image.depth, (chunk,))
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """The size itself: what adapts cannot be counted without being coded."""
@@ -90,15 +89,29 @@ class PrismCodec:
 # --- tiles ------------------------------------------------------------------------------------------------------------
 
 
-def _code_tile(pixels: Pixels, depth: int, effort: int, threads: int) -> bytes:
+def _code_tiles(pixels: Pixels, side: int, threads: int, code_tile: Callable[[Pixels, int], bytes]) -> Chunk:
+    """All tiles of a picture; `code_tile` makes the record of one on so many threads."""
+    tiles = list(Grid(pixels.shape[0], pixels.shape[1], side))
+    inner = threads if len(tiles) == 1 else 1  # one tile: its planes side by side; several: tiles
+    records = in_order(lambda tile: code_tile(_cut(pixels, tile), inner), tiles, threads if len(tiles) > 1 else 1)
+    return layout.pack_tiles(side, list(records))
+
+
+def _cut(pixels: Pixels, tile: Tile) -> Pixels:
+    return pixels[slice(*tile.y), slice(*tile.x)]
+
+
+def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
     """The record of a tile (h, w, channels): the smallest of what there is to try."""
     colours = pixels.shape[2] >= 3
     orders = range(ORDERS_TRIED.get(effort, 1) if colours else 1)
-    coded = [(PLANES, _code_planes(pixels, depth, effort, order, threads)) for order in orders]
-    if depth == 8 and _is_drawn(pixels):
-        coded.append((WEBP, _code_webp(pixels)))
-    kind, body = min(coded, key=lambda kind_and_body: len(kind_and_body[1]))
-    return layout.pack_record(_checksum(pixels), kind, body)
+    records = [
+        layout.pack_record(_checksum(pixels), PLANES, _code_planes(pixels, depth, effort, order, threads))
+        for order in orders
+    ]
+    if _is_drawn(pixels, depth):
+        records.append(_code_webp_tile(pixels))
+    return min(records, key=len)
 
 
 def _decode_tile(record: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
@@ -170,16 +183,16 @@ def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads
 # --- drawn pictures ---------------------------------------------------------------------------------------------------
 
 
-def _is_drawn(pixels: Pixels) -> bool:
-    """Whether large parts are flat, as in screenshots and diagrams, where copying beats predicting."""
+def _is_drawn(pixels: Pixels, depth: int) -> bool:
+    """Whether WebP can hold it and large parts are flat, as in screenshots and diagrams: copying beats predicting."""
     inner = pixels[1:, 1:]
-    if not inner.size:
+    if depth != 8 or not inner.size:
         return False
     flat = ((inner == pixels[:-1, 1:]) & (inner == pixels[1:, :-1])).all(-1)
     return float(flat.mean()) > FLAT
 
 
-def _code_webp(pixels: Pixels) -> bytes:
+def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
     import PIL.Image
 
     colours = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
@@ -188,7 +201,7 @@ def _code_webp(pixels: Pixels) -> bytes:
     picture.convert("RGBA" if "A" in colours else "RGB").save(
         buffer, "WEBP", lossless=True, quality=100, method=6, exact=True
     )
-    return buffer.getvalue()
+    return layout.pack_record(_checksum(pixels), WEBP, buffer.getvalue())
 
 
 def _decode_webp(body: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:

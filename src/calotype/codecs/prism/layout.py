@@ -20,7 +20,7 @@ from .planes import EFFORTS
 
 TAG = "P"
 SIDE_UNIT = 64  # pixels; sides are multiples
-_SIDES_MAX = 32  # of the unit: what a decoder must find memory for
+_SIDES_MAX = 64  # of the unit: what a decoder must find memory for
 PLANES, WEBP = 0, 1  # kinds of record
 ORDERS = ((1, 0, 2), (1, 2, 0), (0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0))  # in which colours are coded
 _HEAD = struct.Struct("<IB")  # CRC-32C of the pixels, kind
