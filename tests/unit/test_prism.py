@@ -112,6 +112,13 @@ def test_drawn_pictures_are_no_larger_than_webp(size: tuple[int, int]) -> None:
         round_trip(channels)
 
 
+def test_a_pattern_without_flat_parts_is_no_larger_than_webp() -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (16, 16, 3), np.uint8)
+    pixels, webp = np.tile(noise, (20, 20, 1)), io.BytesIO()
+    PIL.Image.fromarray(pixels).save(webp, "WEBP", lossless=True, quality=100, method=6)
+    assert len(round_trip(pixels)) <= len(webp.getvalue()) + 48
+
+
 def test_colours_under_full_transparency_are_kept() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 4), np.uint8)
     pixels[:, 5:, :] = pixels[:1, 5:6, :]  # flat enough to try WebP

@@ -7,6 +7,7 @@ in which the planes are coded, each with those before it as references.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ DRAWN_TILE = 4096  # of drawn pictures, which repeat themselves over long distan
 DEFAULT_EFFORT = 5
 ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
 FLAT = 0.3  # share of pixels equal to those left and above, from which on a picture counts as drawn
+BAND = 32  # rows that are looked at for repeating patterns, in every 8 * BAND
 
 
 class PrismCodec:
@@ -53,7 +55,7 @@ class PrismCodec:
         effort, threads = options.effort or DEFAULT_EFFORT, options.threads or cores()
         code_tile = partial(_code_tile, image.depth, effort)
         chunk = _code_tiles(image.pixels, TILE, threads, code_tile)
-        if max(image.pixels.shape[:2]) > TILE and _is_drawn(image.pixels, image.depth):
+        if max(image.pixels.shape[:2]) > TILE and _is_drawn(image.pixels, image.depth, len(chunk.body)):
             webp = _code_tiles(image.pixels, DRAWN_TILE, threads, _code_webp_tile)
             chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
         return Payload(image.pixels.shape, image.depth, (chunk,))
@@ -109,9 +111,8 @@ def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
         layout.pack_record(_checksum(pixels), PLANES, _code_planes(pixels, depth, effort, order, threads))
         for order in orders
     ]
-    if _is_drawn(pixels, depth):
-        records.append(_code_webp_tile(pixels))
-    return min(records, key=len)
+    smallest = min(records, key=len)
+    return min(smallest, _code_webp_tile(pixels), key=len) if _is_drawn(pixels, depth, len(smallest)) else smallest
 
 
 def _decode_tile(record: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
@@ -183,13 +184,20 @@ def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads
 # --- drawn pictures ---------------------------------------------------------------------------------------------------
 
 
-def _is_drawn(pixels: Pixels, depth: int) -> bool:
-    """Whether WebP can hold it and large parts are flat, as in screenshots and diagrams: copying beats predicting."""
+def _is_drawn(pixels: Pixels, depth: int, size: int) -> bool:
+    """Whether WebP, which copies what it has seen, may need less than the `size` in bytes that predicting took.
+
+    It may where much is flat, as in screenshots and diagrams, or where a sample of the rows shows that patterns repeat.
+    """
     inner = pixels[1:, 1:]
     if depth != 8 or not inner.size:
         return False
     flat = ((inner == pixels[:-1, 1:]) & (inner == pixels[1:, :-1])).all(-1)
-    return float(flat.mean()) > FLAT
+    if float(flat.mean()) > FLAT:
+        return True
+    bands = [pixels[y : y + BAND].tobytes() for y in range(0, len(pixels), 8 * BAND)]
+    share = sum(len(zlib.compress(band, 1)) for band in bands) / sum(map(len, bands))
+    return share * pixels.nbytes < size
 
 
 def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
