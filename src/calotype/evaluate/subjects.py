@@ -67,8 +67,9 @@ class Own:
     def decode(self, data: bytes, threads: int) -> RGB:
         return self.model.decode(data, threads=threads)  # type: ignore[return-value]
 
-    def ideal_bits(self, pixels: RGB, quality: float, threads: int) -> float:
-        return self.model.count_bits(pixels, quality, effort=self._place[1], threads=threads)
+    def ideal_bits(self, pixels: RGB, quality: float, threads: int) -> float | None:
+        """None for models with efforts: they learn while they code, and count by doing just that."""
+        return None if self.model.info.efforts else self.model.count_bits(pixels, quality, threads=threads)
 
     def frame_bytes(self, data: bytes) -> int:
         """Header, checksums and lengths: all of the file but the bodies of its chunks."""
