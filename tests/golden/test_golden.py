@@ -10,6 +10,7 @@ import calotype
 import calotype.container
 
 HERE = Path(__file__).parent
+LOSSLESS = ("prism", "l3c")
 FLOAT_TOLERANCE = 1  # of 255: what the synthesis may differ by; the latents are hashed in the file
 
 
@@ -21,7 +22,7 @@ def test_golden_file_decodes(path, monkeypatch):
         expected = np.asarray(picture)
         assert image.mode == picture.mode
     pixels = image.pixels.reshape(expected.shape)
-    assert np.abs(pixels.astype(int) - expected).max() <= (0 if "prism" in path.stem else FLOAT_TOLERANCE)
+    assert np.abs(pixels.astype(int) - expected).max() <= (0 if path.stem.startswith(LOSSLESS) else FLOAT_TOLERANCE)
     assert expected.std() > 20
     if image.mode in ("LA", "RGBA"):
         np.testing.assert_array_equal(pixels[..., -1], expected[..., -1])
@@ -31,6 +32,8 @@ def test_golden_file_decodes(path, monkeypatch):
 def test_there_are_golden_files():
     stems = {path.stem for path in HERE.glob("*.calo")}
     assert stems >= {"grey", "grey-alpha", "rgb", "rgba", "prism-3-effort-1", "prism-3-effort-5", "prism-2-effort-8"}
+    assert stems >= {f"l3c-{channels}-golden-samples" for channels in (1, 2, 3, 4)}
+    assert stems >= {"l3c-3-golden-learned", "l3c-3-drawn", "l3c-2-noisy"}
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("prism-*.calo")), ids=lambda path: path.stem)
