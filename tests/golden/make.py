@@ -87,7 +87,7 @@ def main() -> None:
                 add(f"l3c-{channels}-{recipe.name}", model, channels)
         if recipe.samples:
             add("l3c-3-drawn", model, 3)
-            add("l3c-2-noisy", model, 2, noise=9)  # grey and alpha that interpolation is taken for
+            add("l3c-2-noisy", model, 2, noise=3)  # grey and alpha that interpolation is taken for
 
 
 def add(name: str, model: calotype.Model, channels: int, noise: int = 0, **options: float) -> None:
