@@ -1,5 +1,7 @@
 """The `l3c` codec on small untrained models: integers, tiles, engines, damage. Trained weights: tests/contract."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,17 +13,17 @@ from calotype.codecs.l3c.freeze import freeze, thaw
 from calotype.codecs.l3c.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
 from calotype.codecs.l3c.layout import Layout
 from calotype.codecs.l3c.networks import L3C
+from calotype.codecs.l3c.pyramid import digits_of
 from calotype.codecs.l3c.recipe import Recipe
-from calotype.codecs.l3c.start import FINE, LUMA, latents, to_luma
 from calotype.codecs.l3c.training import bits
-from calotype.codecs.l3c.units import LEVEL_MAX, MIXTURE_WEIGHTS
+from calotype.codecs.l3c.units import FINE_DIGIT, LEVEL_MAX, MIXTURE_WEIGHTS
 from calotype.coding import BitCounter
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
 from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import Weights
 
-SMALL = Recipe(name="small", source="a test", features=12, blocks=1, up=8, head=8, mixtures=3)
+SMALL = Recipe(name="small", source="a test", features=12, blocks=1, up=8, head=8, mixtures=3, pyramid=True)
 NEAR = 1e-3  # of the code length: what the training's floating point and the coder's table may differ by
 
 
@@ -31,10 +33,10 @@ def networks_only(monkeypatch):
     monkeypatch.setattr(l3c, "pack_colours", lambda pixels, below: None)
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=[True, False], ids=["pyramid", "plain"])
+def model(request):
     torch.manual_seed(0)
-    model = L3C(SMALL)
+    model = L3C(replace(SMALL, pyramid=request.param))
     with torch.no_grad():  # as after training: every layer does something
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -65,16 +67,23 @@ def encode(codec, pixels, **options):
     return codec.encode(Image.from_array(pixels), EncodeOptions(**options))
 
 
-def test_latents_hold_colours_closely():
-    """Any colour: luma to half a level, chromas to half a fine one, and no digit too large."""
-    grid = torch.linspace(-1, 1, 18)
-    x = torch.stack(torch.meshgrid(grid, grid, grid, indexing="ij")).reshape(1, 3, 18, -1)
-    values = to_luma(x)
-    levels = latents(values).round()
-    assert levels.abs().max() <= LEVEL_MAX
-    luma, chroma = levels[:, :1] * LUMA, levels[:, 1:3] * FINE + levels[:, 3:] * 15
-    assert (luma - values[:, :1]).abs().max() <= LUMA / 2 + 1e-3
-    assert (chroma - values[:, 1:]).abs().max() <= FINE / 2 + 1e-3
+def test_a_pyramid_ends_close_to_the_picture(photo):
+    """What fine digits reach is known to half of one; interpolation of that is close to the pixels."""
+    model = L3C(SMALL)
+    x = torch.from_numpy(photo[:128, :168]).permute(2, 0, 1)[None] / 127.5 - 1
+    values, expected = model.analysis(x), None
+    for scale in (3, 2, 1):
+        missing = values[scale - 1] - (0 if expected is None else expected)
+        digits = digits_of(missing)
+        assert digits[:, :2].abs().max() <= LEVEL_MAX + 0.5
+        levels = digits.round().clamp(-LEVEL_MAX, LEVEL_MAX)
+        known = torch.nn.functional.conv2d(levels, model.stages[scale - 1].interpolation.digits)
+        reached = digits.abs().amax(1, keepdim=True) <= LEVEL_MAX + 0.5  # the second chroma has one digit only
+        assert reached.float().mean() > 0.4
+        assert ((known - missing).abs() * reached).max() <= FINE_DIGIT / 2 + 1e-2
+        expected = model.stages[scale - 1].interpolation(levels, expected)
+    error = expected / 64 + 127.5 - photo[:128, :168].transpose(2, 0, 1)
+    assert error.abs().mean() < 6  # the photo has noise of deviation 6
 
 
 def test_a_fresh_model_predicts_gradients():
@@ -179,7 +188,7 @@ def test_other_parameters_are_a_desync(codec, photo):
             network = get(name, threads)
             if name != "stage1":
                 return network
-            return lambda **inputs: [output + (number == 3) for number, output in enumerate(network(**inputs))]
+            return lambda **inputs: [output + (number == 2) for number, output in enumerate(network(**inputs))]
 
     broken = l3c.L3CCodec.__new__(l3c.L3CCodec)
     broken.__dict__ |= codec.__dict__ | {"_networks": Wrong()}

@@ -15,11 +15,13 @@ AT_ONCE = 4  # tiles, for their memory
 def validate(training: Any, model: nn.Module, tiles: Tensor) -> dict[str, Any]:
     """Code tiles (n, 3, h, w), bytes, with a model in evaluation mode.
 
-    `validation_curve` has (bpp, PSNR in dB) for each of the codec's `fixed_numbers`, means over the tiles; the other
-    figures are means over those points.
+    `validation_curve` has (bpp, PSNR in dB) for each of the codec's `fixed_numbers`, means over the tiles, unless it is
+    lossless; the other figures are means over those points.
     """
     points = [_measure(training, model, tiles, number) for number in training.fixed_numbers(model)]
     means = {f"validation_{name}": round(fmean(point[name] for point in points), 5) for name in points[0]}
+    if "psnr" not in points[0]:
+        return means
     return means | {"validation_curve": [[round(point["bpp"], 5), round(point["psnr"], 4)] for point in points]}
 
 

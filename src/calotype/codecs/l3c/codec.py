@@ -6,7 +6,7 @@ are what it has a record of: colours or grey, and alpha.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -26,9 +26,11 @@ from .grey import count_grey, pack_grey, unpack_grey
 from .layout import HASH_BYTES, Layout, check_hash, pixel_hash
 from .recipe import Recipe
 from .units import (
+    COARSE_DIGIT,
     COEFFICIENT_BITS,
     COLOUR_MAX,
     COLOURS,
+    FINE_DIGIT,
     LATENTS,
     LEVEL_MAX,
     LEVELS,
@@ -130,28 +132,36 @@ class L3CCodec:
 
     # --- integers -------------------------------------------------------------------------------------------------
 
-    def _analyse(self, pixels: Bytes, threads: int) -> list[Int32]:
-        """Levels of a tile (h, w, 3) at all scales, each (5, h / 2^s, w / 2^s) of the padded size: the one rounding."""
+    def _analyse(self, pixels: Bytes, threads: int) -> list[Floats]:
+        """What the latents (c, h / 2^s, w / 2^s) of a tile (h, w, 3) come from, at all scales, of the padded size."""
         beyond = [(0, -size % STRIDE) for size in pixels.shape[:2]]
         padded = np.pad(pixels, (*beyond, (0, 0)), "edge").transpose(2, 0, 1)[None]
         x = padded.astype(np.float32) / np.float32(COLOUR_MAX / 2) - np.float32(1)
-        found = self._networks.get("analysis", threads)(x=x)
-        return [np.rint(np.clip(z[0], -LEVEL_MAX, LEVEL_MAX)).astype(np.int32) for z in found]
+        return [output[0] for output in self._networks.get("analysis", threads)(x=x)]
 
     def _transmit(self, coder: Coder, pixels: Bytes | None, height: int, width: int, threads: int) -> Bytes:
         """The symbol program of encoder, decoder and bit counter: a tile (height, width, 3), or None when decoding.
 
         The coarsest levels first, then what each scale predicts: the levels of the next finer one, colours at last.
         """
-        known: Sequence[Int32 | None] = [None] * SCALES if pixels is None else self._analyse(pixels, threads)
+        analysed = None if pixels is None else self._analyse(pixels, threads)
+
+        def code(scale: int, expected: Floats | None, model: Tables | Mixture, parameters: Int32) -> Int32:
+            levels = None if analysed is None else _round(analysed[scale - 1], expected)
+            return _code_levels(coder, levels, model, parameters)
+
         coarsest = LATENTS, -(-height // STRIDE), -(-width // STRIDE)
-        levels = _code_levels(coder, known[-1], self._coarsest, np.zeros(coarsest, np.int32))
+        expected = np.zeros((1, COLOURS, *coarsest[1:]), np.float32) if self.recipe.pyramid else None
+        levels = code(SCALES, expected, self._coarsest, np.zeros(coarsest, np.int32))
         inputs: dict[str, Floats] = {}
         for scale in range(SCALES, 1, -1):
-            outputs = self._stage(scale, levels, inputs, threads)
-            inputs = {"coarser": outputs[0]}
-            parameters = np.moveaxis(_mixtures(outputs[1:], LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
-            levels = _code_levels(coder, known[scale - 2], self._levels, parameters)
+            features, *outputs = self._stage(scale, levels, inputs, threads)
+            inputs = {"coarser": features}
+            if self.recipe.pyramid:
+                expected, *outputs = outputs
+                inputs["expected"] = expected
+            parameters = np.moveaxis(_mixtures(outputs, LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
+            levels = code(scale - 1, expected, self._levels, parameters)
         outputs = self._stage(1, levels, inputs, threads)
         return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs[1:]])
 
@@ -161,9 +171,10 @@ class L3CCodec:
 
     def _code_colours(self, coder: Coder, pixels: Bytes | None, outputs: list[Floats]) -> Bytes:
         """Code red, green that moves with red, blue that moves with both; (h, w, 3)."""
-        parameters = _mixtures(outputs[:4], COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
-        _, _, height, width = outputs[4].shape
-        green_red, blue_red, blue_green = outputs[4].reshape(COLOURS, -1, height, width).astype(np.int32)
+        *mixtures, coefficient = outputs
+        parameters = _mixtures(mixtures, COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
+        _, _, height, width = coefficient.shape
+        green_red, blue_red, blue_green = coefficient.reshape(COLOURS, -1, height, width).astype(np.int32)
         decoded = np.empty((height, width, COLOURS), np.uint8)
 
         def code(colour: int) -> Int32:
@@ -211,14 +222,24 @@ def _parts(image: Image) -> Iterator[Bytes]:
 def _mixtures(outputs: list[Floats], channels: int, middle: int) -> Int32:
     """Parameters for the coder (channels, 3, k, h, w).
 
-    Outputs are base (1, channels, h, w), location, scale, weight, each (1, channels * k, h, w).
+    Outputs are location, which counts from `middle`, scale and weight, each (1, channels * k, h, w).
     """
-    base, location, scale, weight = (output.reshape(channels, -1, *output.shape[2:]) for output in outputs)
+    location, scale, weight = (output.reshape(channels, -1, *output.shape[2:]) for output in outputs)
     parameters = np.empty((channels, 3, *location.shape[1:]), np.int32)
-    np.add(location, base + np.float32(middle), out=parameters[:, 0], casting="unsafe")
+    np.add(location, np.float32(middle), out=parameters[:, 0], casting="unsafe")
     parameters[:, 1] = scale
     parameters[:, 2] = _WEIGHTS[weight.astype(np.intp)]
     return parameters
+
+
+def _round(latents: Floats, expected: Floats | None) -> Int32:
+    """Levels (5, h, w), the one rounding; in a pyramid of values (3, h, w) where (1, 3, h, w) are expected."""
+    if expected is not None:
+        missing = latents - expected[0]
+        coarse = np.rint(missing[: LATENTS - COLOURS] / COARSE_DIGIT)
+        missing[: len(coarse)] -= coarse * COARSE_DIGIT
+        latents = np.concatenate([missing / FINE_DIGIT, coarse])
+    return np.rint(np.clip(latents, -LEVEL_MAX, LEVEL_MAX)).astype(np.int32)
 
 
 def _code_levels(coder: Coder, levels: Int32 | None, model: Tables | Mixture, parameters: Int32) -> Int32:

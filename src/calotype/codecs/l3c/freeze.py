@@ -24,11 +24,15 @@ def freeze(model: L3C) -> bytes:
     networks = {"analysis": to_onnx(shortened(frozen(model.analysis)), {"x": example(COLOURS, 1)}, names)}
     for scale in range(1, SCALES + 1):
         inputs = {"levels": example(LATENTS, 2**scale)}
-        outputs = ["features", "base", "location", "scale", "weight"]
+        outputs = ["features", "location", "scale", "weight"]
         if scale < SCALES:
             inputs["coarser"] = example(model.recipe.up, 2**scale)
+            if model.recipe.pyramid:
+                inputs["expected"] = example(COLOURS, 2**scale)
         if scale == 1:
             outputs.append("coefficient")
+        elif model.recipe.pyramid:
+            outputs.insert(1, "expected_finer")
         networks[f"stage{scale}"] = to_onnx(frozen(model.stages[scale - 1]), inputs, outputs)
     return pack_weights(model.recipe.to_dict(), networks, {})
 

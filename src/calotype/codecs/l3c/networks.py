@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...nets.exact import ExactConv, halves
-from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
+from ...nets.fixed_point import ACTIVATION_MAX
 from ...nets.straight_through import clamp_inward
+from .pyramid import Averages, Interpolation
 from .recipe import Recipe
-from .start import latents, synthesis_start, to_luma
 from .units import COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, SCALES
 
-REALS_PER_LEVEL = LEVEL_UNIT / 2**ACTIVATION_BITS
-LOCATION_PER_REAL = 4.0  # symbols that a "location" output of 1 stands for
 PARAMETERS_PER_REAL = 8.0  # of the other outputs of heads
 
 
@@ -39,11 +36,7 @@ class EncoderBlock(nn.Module):
 
 
 class EncoderScale(nn.Module):
-    """Features of the scale before to features and latents of half the size; float, only the encoder runs it.
-
-    It starts by adding nothing to the latents of `start.py`. What it adds counts a tenth, so that the latents move
-    slower than what has to follow them.
-    """
+    """Features of the scale before to features and latents of half the size; float, only the encoder runs it."""
 
     def __init__(self, recipe: Recipe, scale: int) -> None:
         super().__init__()
@@ -53,36 +46,28 @@ class EncoderScale(nn.Module):
         self.blocks = nn.Sequential(*(EncoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = nn.Conv2d(width, width, 3, padding=1)
         self.latents = nn.Conv2d(width, LATENTS, 1)
-        nn.init.zeros_(self.latents.weight)
-        assert self.latents.bias is not None
-        nn.init.zeros_(self.latents.bias)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Features before, or the picture, (b, c, 2h, 2w) -> features and what to add to the levels (b, 5, h, w)."""
+        """Features before, or the picture, (b, c, 2h, 2w) -> features and levels (b, 5, h, w)."""
         features = self.down(self.head(features))
         features = features + self.tail(self.blocks(features))
-        return features, 0.1 * LEVEL_MAX * self.latents(features)
+        return features, LEVEL_MAX * self.latents(features)
 
 
 class Analysis(nn.Module):
-    """A picture to the latents of all scales, not yet rounded, in levels."""
-
-    mean: Tensor
+    """A picture to the latents of all scales, not yet rounded, in levels; `pyramid.Averages` takes its place."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.full((COLOURS, 1, 2, 2), 0.25))
         self.scales = nn.ModuleList(EncoderScale(recipe, scale) for scale in range(1, SCALES + 1))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> list[Tensor]:
         """(b, 3, h, w) in [-1, 1], sizes multiples of 8 -> (b, 5, h / 2^s, w / 2^s) for s = 1, 2, 3."""
-        features, values = x, to_luma(x)
-        found = []
+        features, found = x, []
         for scale in self.scales:
-            features, added = scale(features)
-            values = F.conv2d(values, self.mean, stride=2, groups=COLOURS)
-            found.append(latents(values) + added)
-        return tuple(found)
+            features, levels = scale(features)
+            found.append(levels)
+        return found
 
 
 class DecoderBlock(nn.Module):
@@ -98,10 +83,7 @@ class DecoderBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """Features to the parameters of mixtures of logistics: three dilations side by side, then 1x1; exact.
-
-    Locations count from what `start.py` predicts.
-    """
+    """Features to the parameters of mixtures of logistics: three dilations side by side, then 1x1; exact."""
 
     def __init__(self, recipe: Recipe, channels: int, coefficients: int) -> None:
         super().__init__()
@@ -113,12 +95,12 @@ class Head(nn.Module):
         self.coefficient = (
             ExactConv(width, coefficients * recipe.mixtures, output="coefficient") if coefficients else None
         )
-        # components from a quarter of a level or half a grey value to four octaves more
-        octaves = torch.linspace(0, 4, recipe.mixtures) + (2 if coefficients else 1)
+        # components from a quarter of a level, or half a grey value where colours are interpolated, to 4 octaves more
+        octaves = torch.linspace(0, 4, recipe.mixtures) + (1 if not coefficients else 2 if recipe.pyramid else 5)
         with torch.no_grad():
             for layer in (self.location, self.scale, self.weight, self.coefficient):
                 if layer is not None:
-                    layer.weight.mul_(0.1)  # what biases and `start.py` say is better at first
+                    layer.weight.mul_(0.1)  # what biases and interpolation say is better at first
             self.scale.bias.copy_(octaves.repeat(channels) * 8 / PARAMETERS_PER_REAL)
             if self.coefficient is not None:  # G follows R; B follows G
                 start = torch.tensor([60.0, 4.0, 60.0])[:coefficients]
@@ -136,22 +118,19 @@ class Stage(nn.Module):
 
     def __init__(self, recipe: Recipe, scale: int) -> None:
         super().__init__()
-        self.mixtures = recipe.mixtures
+        self.scale, self.mixtures = scale, recipe.mixtures
         self.channels = COLOURS if scale == 1 else LATENTS
         width = recipe.features
         self.enter = ExactConv(2 * LATENTS + (recipe.up if scale < SCALES else 0), width)
         self.blocks = nn.Sequential(*(DecoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = ExactConv(width, width, 3, output="signed")
         self.up = nn.Sequential(ExactConv(width, 4 * recipe.up), nn.PixelShuffle(2))
-        self.linear = ExactConv(2 * LATENTS, 4 * self.channels, 3, output="location").requires_grad_(False)
-        self.shuffle = nn.PixelShuffle(2)
+        self.interpolation = Interpolation(scale) if recipe.pyramid else None
         self.head = Head(recipe, self.channels, COLOURS if scale == 1 else 0)
-        start = synthesis_start(scale) / (REALS_PER_LEVEL * LOCATION_PER_REAL)
         with torch.no_grad():
             self.enter.weight.mul_(0.25)  # levels reach 24, activations 32
-            self.linear.weight.copy_(torch.cat([start, -start], 1))
 
-    def forward(self, levels: Tensor, coarser: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, levels: Tensor, coarser: Tensor | None = None, expected: Tensor | None = None) -> list[Tensor]:
         """What is coded by the mixtures of this scale.
 
         Parameters
@@ -160,17 +139,27 @@ class Stage(nn.Module):
             (b, 5, h, w)
         coarser
             Features (b, up, h, w) of the coarser scale; the last one has none.
+        expected
+            In a pyramid, values (b, 3, h, w) that the coarser scale leads to expect.
 
         Returns
         -------
-        features (b, up, 2h, 2w), what `start.py` predicts in the coder's units (b, channels, 2h, 2w), and what `Head`
-        gives, whose locations count from there. Their channels are ordered colour or latent, then component.
+        features (b, up, 2h, 2w), in a pyramid expected values (b, 3, 2h, 2w) except at scale 1, and what `Head` gives.
+        Locations count from the middle of the symbols' range; in a pyramid scale 1 has the interpolation in them. Their
+        channels are ordered colour or latent, then component.
         """
         given = halves(levels * LEVEL_UNIT)
         x = self.enter(given if coarser is None else torch.cat([given, coarser], 1))
         x = clamp_inward(x + self.tail(self.blocks(x)), 0, ACTIVATION_MAX)
         features = self.up(x)
-        return features, self.shuffle(self.linear(given)), *self.head(features)
+        location, *others = self.head(features)
+        if self.interpolation is None:
+            return [features, location, *others]
+        finer = self.interpolation(levels, expected)
+        if self.scale == 1:
+            colours = [finer[:, c : c + 1] for c in range(COLOURS) for _ in range(self.mixtures)]
+            return [features, location + torch.cat(colours, 1), *others]
+        return [features, finer, location, *others]
 
 
 class L3C(nn.Module):
@@ -179,5 +168,5 @@ class L3C(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.analysis = Analysis(recipe)
+        self.analysis = Averages() if recipe.pyramid else Analysis(recipe)
         self.stages = nn.ModuleList(Stage(recipe, scale) for scale in range(1, SCALES + 1))

@@ -29,6 +29,8 @@ class Recipe:
     """Features of each of a head's three dilated convolutions."""
     mixtures: int
     """Logistics per distribution."""
+    pyramid: bool
+    """Whether latents are the digits of `pyramid.py`; the paper's are learnt."""
 
     def __post_init__(self) -> None:
         if self.features < 2 * LATENTS or min(self.up, self.head) < 1 or self.blocks < 0:

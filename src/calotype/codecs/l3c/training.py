@@ -11,10 +11,11 @@ from torch.nn import functional as F
 from ...nets.straight_through import clamp_inward, ste_floor, ste_round
 from .freeze import freeze, thaw
 from .networks import L3C
+from .pyramid import digits_of
 from .recipe import Recipe
 from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, SCALES, WEIGHTS_PER_OCTAVE
 
-__all__ = ["build", "freeze", "loss", "thaw"]
+__all__ = ["build", "fixed_numbers", "freeze", "loss", "thaw"]
 
 _LOCATION_UNIT = 64  # per symbol, as in coding/mixture.py, which cannot be imported where only training is installed
 _SCALES_PER_OCTAVE = 8
@@ -52,9 +53,8 @@ def mixture_bits(symbols: Tensor, location: Tensor, scale: Tensor, weight: Tenso
 def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
     """`mixture_bits` of colours 0 .. 255 (b, 3, h, w); G's locations move with R, B's with both."""
     b, _, h, w = colours.shape
-    base, *others = parameters
-    location, scale, weight, coefficient = (p.reshape(b, COLOURS, model.recipe.mixtures, h, w) for p in others)
-    red, green, blue = (location + base[:, :, None] + COLOUR_MAX * _LOCATION_UNIT // 2).unbind(1)
+    location, scale, weight, coefficient = (p.reshape(b, COLOURS, model.recipe.mixtures, h, w) for p in parameters)
+    red, green, blue = (location + COLOUR_MAX * _LOCATION_UNIT // 2).unbind(1)
     green_red, blue_red, blue_green = coefficient.unbind(1)
     r, g = (colours[:, c, None] * _LOCATION_UNIT for c in (0, 1))
     green = green + ste_floor(green_red * (r - red) / 2**COEFFICIENT_BITS)
@@ -66,10 +66,8 @@ def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> 
 def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
     """`mixture_bits` of levels (b, 5, h, w)."""
     b, _, h, w = levels.shape
-    base, *others = parameters
-    location, scale, weight = (p.reshape(b, LATENTS, model.recipe.mixtures, h, w) for p in others)
-    location = location + base[:, :, None] + LEVEL_MAX * _LOCATION_UNIT
-    return mixture_bits(levels + LEVEL_MAX, location, scale, weight, LEVELS)
+    location, scale, weight = (p.reshape(b, LATENTS, model.recipe.mixtures, h, w) for p in parameters)
+    return mixture_bits(levels + LEVEL_MAX, location + LEVEL_MAX * _LOCATION_UNIT, scale, weight, LEVELS)
 
 
 def bits(model: L3C, x: Tensor) -> list[Tensor]:
@@ -77,18 +75,34 @@ def bits(model: L3C, x: Tensor) -> list[Tensor]:
 
     Levels are rounded, with straight-through gradients.
     """
-    levels = [ste_round(clamp_inward(z, -LEVEL_MAX, LEVEL_MAX)) for z in model.analysis(2 * x - 1)]
+    analysed = model.analysis(2 * x - 1)
+
+    def levels_of(scale: int, expected: Tensor | None) -> Tensor:
+        wanted = analysed[scale - 1]
+        if model.recipe.pyramid:
+            wanted = digits_of(wanted if expected is None else wanted - expected)
+        return ste_round(clamp_inward(wanted, -LEVEL_MAX, LEVEL_MAX))
+
     found: list[Tensor] = []
-    features: Tensor | None = None
+    features = expected = None
+    levels = coarsest = levels_of(SCALES, None)
     for scale in range(SCALES, 0, -1):
-        features, *parameters = model.stages[scale - 1](levels[scale - 1], features)
+        features, *parameters = model.stages[scale - 1](levels, features, expected)
         if scale == 1:
             each = colour_bits(model, torch.round(x * COLOUR_MAX), tuple(parameters))
         else:
-            each = level_bits(model, levels[scale - 2], tuple(parameters))
+            if model.recipe.pyramid:
+                expected, *parameters = parameters
+            levels = levels_of(scale - 1, expected)
+            each = level_bits(model, levels, tuple(parameters))
         found.insert(0, each.sum((2, 3, 4)))
-    uniform = math.log2(LEVELS) * levels[-1][0].numel()  # the coarsest scale has no model
+    uniform = math.log2(LEVELS) * coarsest[0].numel()  # the coarsest scale has no model
     return [*found, torch.full_like(found[0], uniform)]
+
+
+def fixed_numbers(model: L3C) -> list[float]:
+    """Any one: there is one rate."""
+    return [0.0]
 
 
 def loss(model: L3C, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

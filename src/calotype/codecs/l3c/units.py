@@ -8,6 +8,9 @@ LATENTS = 5  # channels at each scale (Mentzer et al. 2019, sec. 3.1)
 LEVEL_MAX = 12
 LEVELS = 2 * LEVEL_MAX + 1  # 25 of them in [-1, 1], likewise
 LEVEL_UNIT = 128  # activations per level: what exact networks are given
+VALUE_UNIT = 16  # of a pyramid's values, per grey value
+FINE_DIGIT = 3 * VALUE_UNIT  # a level of a fine digit; it reaches +-37.5 grey values
+COARSE_DIGIT = LEVELS * FINE_DIGIT
 STRIDE = 2**SCALES  # padded sizes are multiples of it
 
 MIXTURES_MAX = 10  # that the coder takes
