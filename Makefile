@@ -11,16 +11,17 @@ WORKERS ?= 2
 QUALITY ?= 30
 FUZZ_SECONDS ?= 60
 SETS ?= kodak mcmaster urban
+MODELS ?= all,prism.photo@1,prism.photo@3,prism.photo@7,prism.photo@9
 # `all` adds HEIC and the slow efforts of AVIF and JPEG XL.
 RIVALS ?= usual,jpeg-444,lossless,jpegls-near,jpegls-near-green,jxl-near
 METRICS ?= psnr,psnr_y,ms_ssim,largest_error
-SPEED ?= vae.swift,jpeg-420,webp,avif-444-s6,jxl-e7,png,jxl-lossless-e3,jxl-lossless-e5,jxl-lossless-e7,jpegls-green
+SPEED ?= vae.swift,prism.photo,prism.photo@1,prism.photo@7,jpeg-420,webp,avif-444-s6,jxl-e7,png,jxl-lossless-e3,jxl-lossless-e5,jxl-lossless-e7,jpegls-green
 
 # Folder with the images for measuring; optional, what needs it says so.
 CALOTYPE_DATA ?= $(abspath $(wildcard ../shared/data))
 export CALOTYPE_DATA
 
-BUILT_FROM := pyproject.toml setup.py src/calotype/coding/build.py $(wildcard src/calotype/coding/kernel/*)
+BUILT_FROM := pyproject.toml setup.py $(wildcard $(patsubst %,src/calotype/%/build.py src/calotype/%/kernel/*,coding codecs/prism))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: demo test lint results bench fuzz docs clean
@@ -43,7 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 results: $(VENV)/.dev
-	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs all --rivals $(RIVALS) --metrics $(METRICS) --out docs/results --speed $(SPEED)
+	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs $(MODELS) --rivals $(RIVALS) --metrics $(METRICS) --out docs/results --speed $(SPEED)
 	$(BIN)/python -m calotype.evaluate docs/results --install . --readme README.md --cards
 
 bench: $(VENV)/.dev
@@ -56,7 +57,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/reference/generate.py
 
 clean:
-	rm -rf build dist demo src/*.egg-info src/calotype/coding/_kernel.abi3.so
+	rm -rf build dist demo src/*.egg-info src/calotype/coding/*.so src/calotype/codecs/*/*.so
 
 # --- environments: made once, made anew when what they are built from changes --------------------------------------
 

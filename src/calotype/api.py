@@ -91,17 +91,19 @@ class Model:
         *,
         target_bytes: int | None = None,
         target_bpp: float | None = None,
+        effort: int | None = None,
         threads: int = 0,
     ) -> bytes:
         """Code an image into the bytes of a file; as `calotype.encode`."""
         image = _as_image(image)
         _check_request(quality, target_bytes, target_bpp, threads)
+        _check_effort(self.info, effort)
         _check_capability(self.info, image)
         if target_bpp is not None:
             target_bytes = int(target_bpp * image.pixels[..., 0].size / 8)
 
         def at(quality: float | None) -> bytes:
-            return self._pack(image, self.codec.encode(image, EncodeOptions(quality, threads)))
+            return self._pack(image, self.codec.encode(image, EncodeOptions(quality, threads, effort)))
 
         if target_bytes is None:
             return at(quality)
@@ -114,13 +116,17 @@ class Model:
         *,
         target_bytes: int | None = None,
         target_bpp: float | None = None,
+        effort: int | None = None,
         threads: int = 0,
     ) -> list[bytes]:
         """Code many images into the bytes of files; as `calotype.encode_batch`."""
         _check_request(quality, target_bytes, target_bpp, threads)
+        _check_effort(self.info, effort)
 
         def work(image: Picture) -> bytes:
-            return self.encode(image, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=1)
+            return self.encode(
+                image, quality, target_bytes=target_bytes, target_bpp=target_bpp, effort=effort, threads=1
+            )
 
         return _batch(work, images, "image", threads or at_a_time(self.device))
 
@@ -160,12 +166,15 @@ class Model:
 
         return _batch(work, files, "file", threads or at_a_time(self.device))
 
-    def count_bits(self, image: Picture, quality: float | None = None, *, threads: int = 0) -> float:
+    def count_bits(
+        self, image: Picture, quality: float | None = None, *, effort: int | None = None, threads: int = 0
+    ) -> float:
         """Size to expect of the file without metadata, in bits, by ideal code lengths; nothing is written."""
         image = _as_image(image)
         _check_request(quality, None, None, threads)
+        _check_effort(self.info, effort)
         _check_capability(self.info, image)
-        bits = self.codec.count_bits(image, EncodeOptions(quality, threads))
+        bits = self.codec.count_bits(image, EncodeOptions(quality, threads, effort))
         body = bytes(math.ceil(bits / 8))
         plain = Payload(image.pixels.shape, image.depth, (Chunk("A", body),))
         return bits + 8 * (len(self._pack(Image(image.pixels, image.depth), plain)) - len(body))
@@ -204,8 +213,10 @@ def encode(
     quality: float | None = None,
     *,
     model: str | os.PathLike[str] | Model | None = None,
+    lossless: bool = False,
     target_bytes: int | None = None,
     target_bpp: float | None = None,
+    effort: int | None = None,
     threads: int = 0,
 ) -> bytes:
     """Code an image into the bytes of a `.calo` file.
@@ -220,8 +231,12 @@ def encode(
     model
         Name of a model (`list_models`), path of a weights file, or a loaded model (which may be on a GPU, see `load`);
         None is the default model.
+    lossless
+        Take a lossless model, where none is named the default one; a lossy one is refused then.
     target_bytes, target_bpp
         Instead of a quality: the largest file not above this many bytes, or bits per pixel. Metadata counts.
+    effort
+        For models that have efforts (`Model.info`): a larger number gives a smaller file in more time.
     threads
         Processor threads; 0 leaves it to the machine.
 
@@ -232,8 +247,9 @@ def encode(
     WeightsNotFound
         The model is not installed.
     """
-    chosen = model if isinstance(model, Model) else load(model)
-    return chosen.encode(image, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
+    return _choose(model, lossless).encode(
+        image, quality, target_bytes=target_bytes, target_bpp=target_bpp, effort=effort, threads=threads
+    )
 
 
 def encode_batch(
@@ -241,8 +257,10 @@ def encode_batch(
     quality: float | None = None,
     *,
     model: str | os.PathLike[str] | Model | None = None,
+    lossless: bool = False,
     target_bytes: int | None = None,
     target_bpp: float | None = None,
+    effort: int | None = None,
     threads: int = 0,
 ) -> list[bytes]:
     """Code many images, several at a time, into the files that `encode(..., threads=1)` makes of each.
@@ -251,7 +269,7 @@ def encode_batch(
     ----------
     images
         Of any sizes, each as `encode` takes it. An iterator is taken from as there is room, a few images ahead.
-    quality, model, target_bytes, target_bpp
+    quality, model, lossless, target_bytes, target_bpp, effort
         As for `encode`, the same for all.
     threads
         Images in work at a time, each on one thread; 0 is as many as there are cores, on a GPU at most 4.
@@ -261,8 +279,9 @@ def encode_batch(
     BatchFailed
         Some images failed. All others were coded; their files are in the error's `results`.
     """
-    chosen = model if isinstance(model, Model) else load(model)
-    return chosen.encode_batch(images, quality, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
+    return _choose(model, lossless).encode_batch(
+        images, quality, target_bytes=target_bytes, target_bpp=target_bpp, effort=effort, threads=threads
+    )
 
 
 def decode(
@@ -360,27 +379,37 @@ def write(
     quality: float | None = None,
     *,
     model: str | os.PathLike[str] | Model | None = None,
+    lossless: bool = False,
     target_bytes: int | None = None,
     target_bpp: float | None = None,
+    effort: int | None = None,
     threads: int = 0,
 ) -> None:
     """Write a `.calo` file, or a picture file if the path ends so. A failure leaves no file."""
     if os.fspath(path).lower().endswith(ENDING):
-        data = encode(image, quality, model=model, target_bytes=target_bytes, target_bpp=target_bpp, threads=threads)
+        data = _choose(model, lossless).encode(
+            image, quality, target_bytes=target_bytes, target_bpp=target_bpp, effort=effort, threads=threads
+        )
         io.write_bytes(path, data)
-    elif any(option is not None for option in (quality, model, target_bytes, target_bpp)):
-        raise Unsupported(f"quality, model and target belong to {ENDING} files, not to {os.fspath(path)!r}")
+    elif lossless or any(option is not None for option in (quality, model, target_bytes, target_bpp, effort)):
+        raise Unsupported(f"quality, model, target and effort belong to {ENDING} files, not to {os.fspath(path)!r}")
     else:
         io.write_image(path, _as_image(image))
 
 
 def load(
-    model: str | os.PathLike[str] | None = None, *, device: str | None = None, precision: str | None = None
+    model: str | os.PathLike[str] | None = None,
+    *,
+    lossless: bool = False,
+    device: str | None = None,
+    precision: str | None = None,
 ) -> Model:
     """Load a model by name or path of its weights file, to use it many times; None is the default model.
 
     Parameters
     ----------
+    lossless
+        Take the default lossless model where none is named; a lossy one is refused then.
     device
         Where its networks run: "cuda", "cuda:1" or "cpu" on PyTorch (the extra `gpu`). None, the default, is ONNX
         Runtime on the processor. Files are read by either; those that are written may differ by a few bytes.
@@ -394,9 +423,12 @@ def load(
     WeightsNotFound
         The model is not installed, or has no int8 networks.
     Unsupported
-        There is no such device or precision, or no PyTorch.
+        There is no such device or precision, or no PyTorch; or the model is not lossless.
     """
-    return _open(registry.find(model), device, precision)
+    card = registry.find(model, lossless)
+    if lossless and not registry.codec_info(card.codec).lossless:
+        raise Unsupported(f"{card.name} is not lossless; leave out the model to take one that is")
+    return _open(card, device, precision)
 
 
 def _open(card: ModelInfo, device: str | None, precision: str | None = None) -> Model:
@@ -433,6 +465,14 @@ def info(data: bytes) -> FileInfo:
         chunks=tuple((chunk.tag, len(chunk.body)) for chunk in chunks),
         metadata={METADATA_TAGS[chunk.tag]: len(chunk.body) for chunk in chunks if chunk.tag in METADATA_TAGS},
     )
+
+
+def _choose(model: str | os.PathLike[str] | Model | None, lossless: bool) -> Model:
+    if not isinstance(model, Model):
+        return load(model, lossless=lossless)
+    if lossless and not model.info.lossless:
+        raise Unsupported(f"{model.name} is not lossless; leave out the model to take one that is")
+    return model
 
 
 def _as_image(image: Any) -> Image:
@@ -485,6 +525,13 @@ def _check_request(quality: float | None, target_bytes: int | None, target_bpp: 
     if target is not None and not 0 < target < float("inf"):
         raise Unsupported(f"a target of {target} is no size; it must be positive")
     _check_threads(threads)
+
+
+def _check_effort(info: CodecInfo, effort: int | None) -> None:
+    if effort is None or effort in info.efforts:
+        return
+    have = f"it has {min(info.efforts)} to {max(info.efforts)}" if info.efforts else "it has none; leave it out"
+    raise Unsupported(f"the codec {info.name!r} has no effort {effort}: {have}")
 
 
 def _check_threads(threads: int) -> None:

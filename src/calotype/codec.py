@@ -38,6 +38,8 @@ class CodecInfo:
     """Numbers of view dimensions it takes: 0 a plain image, 1 stereo, 2 a light field."""
     channels: frozenset[int] = frozenset({1, 2, 3, 4})
     """Numbers of channels it takes; 2 and 4 have alpha."""
+    efforts: frozenset[int] = frozenset()
+    """What may be asked for in time against size; empty where there is no choice."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class EncodeOptions:
     """0 (smallest) to 100 (best); None is the model's default."""
     threads: int = 0
     """Processor threads to use; 0 leaves it to the machine."""
+    effort: int | None = None
+    """One of `CodecInfo.efforts`, more for smaller files in more time; None is the codec's default."""
 
 
 @dataclass(frozen=True)

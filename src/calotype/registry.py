@@ -56,6 +56,8 @@ class ModelInfo:
     path: Path
     """The weights file."""
     default: bool = False
+    """Whether it is taken where no model is named: once among lossy, once among lossless ones."""
+    lossless: bool = False
     description: str = ""
     card: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """All that the card says: training, results."""
@@ -73,8 +75,8 @@ def list_models() -> list[ModelInfo]:
     return list(models.values())
 
 
-def find(name: str | os.PathLike[str] | None = None) -> ModelInfo:
-    """Find a model by name or by the path of its weights file; None is the default model.
+def find(name: str | os.PathLike[str] | None = None, lossless: bool = False) -> ModelInfo:
+    """Find a model by name or by the path of its weights file; None is the default lossy or lossless model.
 
     Raises
     ------
@@ -83,9 +85,10 @@ def find(name: str | os.PathLike[str] | None = None) -> ModelInfo:
     """
     if name is None:
         for model in _all_models():
-            if model.default:
+            if model.default and model.lossless == lossless:
                 return model
-        raise WeightsNotFound(f"no default model is installed; name one of: {_installed()}")
+        kind = "lossless" if lossless else "lossy"
+        raise WeightsNotFound(f"no default {kind} model is installed; name one of: {_installed()}")
     text = os.fspath(name)
     if text.endswith(WEIGHTS_ENDING):
         return _from_path(Path(text))
@@ -222,8 +225,8 @@ def _read_card(card: Path, weights: Path) -> ModelInfo:
         raise CorruptFile(f"{card} is not the card of a weights file: {error!r}") from None
     if not re.fullmatch(r"[a-z][a-z0-9-]*\.[\w.-]+", name) or len(digest) != 4:
         raise CorruptFile(f"{card}: `name` must be codec.recipe and `digest` 8 hexadecimal digits")
-    default, description = entries.get("default") is True, str(entries.get("description", ""))
-    return ModelInfo(name, digest, weights, default, description, entries)
+    default, lossless = entries.get("default") is True, entries.get("lossless") is True
+    return ModelInfo(name, digest, weights, default, lossless, str(entries.get("description", "")), entries)
 
 
 def _installed() -> str:

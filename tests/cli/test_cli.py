@@ -181,6 +181,11 @@ def test_failures_leave_no_output(run: Run, pictures: dict[str, np.ndarray], fil
         (["encode", "in/a.png", "-o", "b.calo", "--max-pixels", "98", "-m", MODEL], 1, "limit of 98"),
         (["encode", "in/a.png", "-o", "b.calo", "-m", "vae.nonsense"], 1, "calotype models"),
         (["encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--target-size", "9"], 1, "above 9"),
+        (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-q", "50"], 2, "give only one of -q and --lossless"),
+        (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-m", "vae.swift"], 1, "vae.swift is not lossless"),
+        (["encode", "in/a.png", "-o", "b.calo", "-m", "vae.swift", "-e", "5"], 1, "effort"),
+        (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-e", "10"], 2, "range 1<=x<=9"),
+        (["encode", "in/a.png", "-o", "b.calo", "--lossless", "--target-size", "9"], 1, "above 9"),
         (["verify", "in/a.png"], 1, "not a Calotype file"),
         (["info", "in/a.png"], 1, "not a Calotype file"),
         (["compare", "in/a.png", "in/b.png"], 1, "cannot compare 11x9 RGB of 8 bits with 5x7 L"),
@@ -205,6 +210,17 @@ def test_targets(run: Run, pictures: dict[str, np.ndarray]) -> None:
     assert 150 < os.path.getsize("a.calo") <= 250
     assert run("encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--target-bpp", 20).status == 0
     assert 150 < os.path.getsize("b.calo") <= 20 * 99 / 8
+
+
+def test_lossless_keeps_every_pixel(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    deep = np.arange(60, dtype=np.uint16).reshape(6, 10) * 1000
+    Pillow.fromarray(deep).save("in/d.png")
+    for options in ([], ["-e", "1"], ["-e", "7", "-T", "2"]):
+        assert run("encode", "in", "-o", "out", "-f", "--lossless", *options).status == 0
+        assert run("decode", "out", "-o", "back", "-f").status == 0
+        for name, pixels in {**pictures, "d.png": deep}.items():
+            with Pillow.open(Path("back") / name) as back:
+                np.testing.assert_array_equal(np.asarray(back), pixels)
 
 
 def test_metadata_stays_unless_stripped(run: Run, pictures: dict[str, np.ndarray]) -> None:

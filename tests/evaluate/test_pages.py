@@ -73,6 +73,7 @@ def test_the_block_in_the_readme_is_replaced(bench: Bench) -> None:
     assert new.endswith(f"{pages.END}\nafter")
     assert "old" not in new
     assert "0.50 s from process start" in block
+    assert "| PNG, optimised by Pillow | " in block
     with pytest.raises(CalotypeError, match="marks"):
         pages.put_headline("no marks", "x")
 

@@ -1,7 +1,7 @@
 """How the golden files were made: `python tests/golden/make.py`. They stay as they are for ever.
 
 A new one is added beside the old ones when the format grows; an old one changes only with a new wire version and a line
-in CHANGELOG. The model is small and untrained, so that better weights of the package do not touch these files.
+in CHANGELOG. The model of `vae` is small and untrained, so that better weights of the package do not touch these files.
 """
 
 from pathlib import Path
@@ -43,23 +43,35 @@ def picture(channels: int) -> np.ndarray:
     return np.stack(planes, -1).astype(np.uint8)
 
 
-def main() -> None:
+def make_weights(path: Path) -> None:
     torch.manual_seed(0)
     model = VAE(RECIPE)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
+    path.write_bytes(freeze(model))
+    path.with_suffix(".toml").write_text(CARD.format(digest=Weights.open(path).digest.hex()))
+
+
+def main() -> None:
     weights = HERE / "golden.calow"
-    weights.write_bytes(freeze(model))
-    digest = Weights.open(weights).digest.hex()
-    (HERE / "golden.toml").write_text(CARD.format(digest=digest))
-    loaded = calotype.load(str(weights))
-    metadata = Metadata(icc=b"profile", exif=b"MM\0*\0\0\0\x08\0\0\0\0\0\0", xmp=b"<x/>")
+    if not weights.exists():
+        make_weights(weights)
+    model = calotype.load(str(weights))
     for name, channels, quality in [("grey", 1, 90), ("grey-alpha", 2, 50), ("rgb", 3, 70), ("rgba", 4, 20)]:
-        image = Image(picture(channels), metadata=metadata if channels == 4 else Metadata())
-        data = loaded.encode(image, quality)
-        (HERE / f"{name}.calo").write_bytes(data)
-        calotype.write(HERE / f"{name}.png", loaded.decode_image(data))
+        add(name, model, channels, quality=quality)
+    model = calotype.load("prism.photo")
+    for channels, effort in [(1, 5), (2, 8), (3, 1), (3, 5), (4, 3), (3, 9)]:
+        add(f"prism-{channels}-effort-{effort}", model, channels, effort=effort)
+
+
+def add(name: str, model: calotype.Model, channels: int, **options: float) -> None:
+    if (HERE / f"{name}.calo").exists():
+        return
+    metadata = Metadata(icc=b"profile", exif=b"MM\0*\0\0\0\x08\0\0\0\0\0\0", xmp=b"<x/>")
+    data = model.encode(Image(picture(channels), metadata=metadata if channels == 4 else Metadata()), **options)
+    (HERE / f"{name}.calo").write_bytes(data)
+    calotype.write(HERE / f"{name}.png", model.decode_image(data))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ SHOWN = 5  # failures; all stand in the table
 def bench(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures, or folders of pictures.")],
     codecs: Annotated[
-        str, typer.Option(metavar="LIST", help="Models, weights files, all, or none. Default: the default model.")
+        str,
+        typer.Option(
+            metavar="LIST", help="Models (prism.photo@3: at effort 3), weights files, all, none. Default: vae.swift."
+        ),
     ] = "",
     rivals: Annotated[
         str,
@@ -88,7 +91,9 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
     from ..evaluate.rivals import find_rivals
     from ..evaluate.subjects import LADDER, Own
 
-    names = [info.name for info in list_models()] if codecs == ALL else _words(codecs) or [load().name]
+    installed = [info.name for info in list_models()]
+    words = _words(codecs) or [load().name]
+    names = [name for word in words for name in (installed if word == ALL else [word])]
     models = [Own(name, ladder or LADDER) for name in names if name != NONE]
     found: list[Rival] = [Own(model.source, (0.0,)) if model.kind == "lossless" else model for model in models]
     for rival in find_rivals([name for name in _words(rivals) if name != NONE]):

@@ -25,6 +25,13 @@ def encode(
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Name (see `calotype models`) or a .calow file.")
     ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Every pixel comes back as it was; takes a lossless model.")
+    ] = False,
+    effort: Annotated[
+        int | None,
+        typer.Option("-e", "--effort", min=1, max=9, help="Of lossless models: 1 (quickest) to 9 (smallest file)."),
+    ] = None,
     force: Force = False,
     skip: Skip = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out ICC, Exif and XMP.")] = False,
@@ -41,16 +48,18 @@ def encode(
     """
     if sum(option is not None for option in (quality, target_bpp, target_size)) > 1:
         raise typer.BadParameter("give only one of -q, --target-bpp and --target-size")
+    if lossless and quality is not None:
+        raise typer.BadParameter("lossless files have no quality; give only one of -q and --lossless")
     refuse_both(force, skip)
     from .. import api, registry
     from ..io import PICTURE_ENDINGS
     from ..runtime.engine import resolve_device
 
     work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json)
-    registry.find(model)  # a wrong name is one error, not one for each picture
+    registry.find(model, lossless)  # a wrong name is one error, not one for each picture
     device = resolve_device(device)
     processes, threads = share(jobs, threads, device, len(work))
-    make = _Encode(model, device, quality, target_size, target_bpp, strip, threads, max_pixels)
+    make = _Encode(model, lossless, device, quality, target_size, target_bpp, effort, strip, threads, max_pixels)
     run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="encoding")
 
 
@@ -59,10 +68,12 @@ class _Encode:
     """One picture to the bytes of a file, in any process."""
 
     model: str | None
+    lossless: bool
     device: str | None
     quality: float | None
     target_size: int | None
     target_bpp: float | None
+    effort: int | None
     strip: bool
     threads: int
     max_pixels: int
@@ -71,12 +82,17 @@ class _Encode:
         from .. import api
         from ..image import Metadata
 
-        model = api.load(self.model, device=self.device)
+        model = api.load(self.model, lossless=self.lossless, device=self.device)
         started = time.perf_counter()
         image = read_picture(job.input, self.threads, self.max_pixels)
         if self.strip:
             image = replace(image, metadata=Metadata())
         data = model.encode(
-            image, self.quality, target_bytes=self.target_size, target_bpp=self.target_bpp, threads=self.threads
+            image,
+            self.quality,
+            target_bytes=self.target_size,
+            target_bpp=self.target_bpp,
+            effort=self.effort,
+            threads=self.threads,
         )
         return Made(record_of(job, image, len(data), time.perf_counter() - started, model=model.name), data)

@@ -6,7 +6,7 @@ Everything on them comes from the tables of a bench, from `footprint.json` and f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import CalotypeError
@@ -15,6 +15,7 @@ from .published import HYPERPRIOR, VTM
 from .speed import REFERENCES
 from .summary import LOSSLESS_REFERENCE, Bench, Difference, PictureSet, Point, Series, Speed, speeds
 
+HEADLINE_RIVALS = {"png", "webp-lossless", "jxl-lossless-e7", "jxl-lossless-e9"}  # of the lossless
 BEGIN, END = "<!-- results: made by `make results` -->", "<!-- end of results -->"
 
 Footprint = Mapping[str, Any]
@@ -47,6 +48,7 @@ def headline(bench: Bench, footprint: Footprint | None, page: str) -> str:
     lines = [
         f"BD-rate on {_title(pictures)}, whole files, RGB PSNR; negative is fewer bits than the other:",
         _bd_table(pictures, short=True),
+        *_lossless_table(bench, HEADLINE_RIVALS),
     ]
     fastest = max((speed.cores for speed in speeds(bench.timings)), default=0)
     for speed in speeds(bench.timings):
@@ -155,7 +157,16 @@ def _counter_note(series: Series) -> str:
 
 
 def _lossless_parts(bench: Bench) -> list[str]:
-    found = {name: {s.codec: s for s in pictures.of_kind("lossless")} for name, pictures in bench.sets.items()}
+    table = _lossless_table(bench)
+    return ["## Lossless", *table] if table else []
+
+
+def _lossless_table(bench: Bench, rivals: Collection[str] | None = None) -> list[str]:
+    """Of our models and all rivals, or some."""
+    found = {
+        name: {s.codec: s for s in pictures.of_kind("lossless") if rivals is None or s.own or s.codec in rivals}
+        for name, pictures in bench.sets.items()
+    }
     found = {name: series for name, series in found.items() if series}
     if not found:
         return []
@@ -168,8 +179,11 @@ def _lossless_parts(bench: Bench) -> list[str]:
             cells.append(_bpsp(of_set.get(codec), of_set.get(LOSSLESS_REFERENCE)))
         rows.append([*cells, *clocks.get(codec, ("", ""))])
     head = ("codec", *(f"{name}, bpsp" for name in found), "encode, MP/s", "decode, MP/s")
-    note = "Bits per sub-pixel of whole files, and the difference to JPEG XL at effort 7; speeds of one core, if timed."
-    return ["## Lossless", note, _table(head, rows)]
+    note = (
+        "Lossless, bits per sub-pixel of whole files, and the difference to JPEG XL at effort 7; `@` and a number are "
+        "an effort; speeds of one core, if timed."
+    )
+    return [note, _table(head, rows)]
 
 
 def _bpsp(series: Series | None, reference: Series | None) -> str:

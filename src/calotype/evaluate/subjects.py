@@ -18,18 +18,25 @@ class Own:
     """A model in the role of a rival, with what only models can tell."""
 
     source: str
-    """Name of an installed model, or path of a weights file."""
+    """Name of an installed model, or path of a weights file; `@` and a number behind it are an effort."""
     qualities: tuple[float, ...] = LADDER
 
     @cached_property
     def model(self) -> api.Model:
-        return api.load(self.source)
+        return api.load(self._place[0])
+
+    @property
+    def _place(self) -> tuple[str, int | None]:
+        """Name or path, and effort."""
+        place, at, effort = self.source.rpartition("@")
+        return (place, int(effort)) if at and effort.isdecimal() else (self.source, None)
 
     @property
     def name(self) -> str:
-        """The model's; with its digest if it came from a path, for then another may have the same name."""
-        name = self.model.name
-        return f"{name}-{self.digest}" if self.source.endswith(WEIGHTS_ENDING) else name
+        """The model's with its effort; with its digest if from a path, for then another may have the same name."""
+        place, effort = self._place
+        name = f"{self.model.name}-{self.digest}" if place.endswith(WEIGHTS_ENDING) else self.model.name
+        return name if effort is None else f"{name}@{effort}"
 
     @property
     def title(self) -> str:
@@ -55,13 +62,14 @@ class Own:
         return f"calotype {__version__}"
 
     def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return self.model.encode(pixels, quality, threads=threads)
+        return self.model.encode(pixels, quality, effort=self._place[1], threads=threads)
 
     def decode(self, data: bytes, threads: int) -> RGB:
         return self.model.decode(data, threads=threads)  # type: ignore[return-value]
 
-    def ideal_bits(self, pixels: RGB, quality: float, threads: int) -> float:
-        return self.model.count_bits(pixels, quality, threads=threads)
+    def ideal_bits(self, pixels: RGB, quality: float, threads: int) -> float | None:
+        """None for models with efforts: they learn while they code, and count by doing just that."""
+        return None if self.model.info.efforts else self.model.count_bits(pixels, quality, threads=threads)
 
     def frame_bytes(self, data: bytes) -> int:
         """Header, checksums and lengths: all of the file but the bodies of its chunks."""
@@ -69,7 +77,7 @@ class Own:
 
 
 def find_subject(name: str) -> Rival:
-    """A rival of this name, else a model (a name, or the path of a weights file).
+    """A rival of this name, else a model (a name, or the path of a weights file, with `@` and an effort if wanted).
 
     Raises
     ------

@@ -1,0 +1,230 @@
+"""The `prism` codec: lossless, for photographs. Serial loops in C that learn while they go; no network, no PyTorch.
+
+Glossary: a *plane* is one channel of a *tile*; *effort* 1 to 9 is which model codes it; the *order* of the colours is
+in which the planes are coded, each with those before it as references.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...codec import Chunk, CodecInfo, DecodeOptions, EncodeOptions, Payload
+from ...coding.checksum import crc32c
+from ...errors import CorruptFile, Desync
+from ...image import Image, Pixels
+from ...parallel import cores, in_order
+from ...runtime.weights import Weights
+from ...tiling import Grid, Span, Tile, check_region
+from . import layout
+from .layout import ORDERS, PLANES, WEBP, CodedPlane, Values
+from .planes import EFFORTS, Plane, code
+
+TILE = 1024  # pixels; what is chosen when encoding
+DRAWN_TILE = 4096  # of drawn pictures, which repeat themselves over long distances
+DEFAULT_EFFORT = 5
+ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
+FLAT = 0.3  # share of pixels equal to those left and above, from which on a picture counts as drawn
+BAND = 32  # rows that are looked at for repeating patterns, in every 8 * BAND
+
+
+class PrismCodec:
+    """Holds nothing but its options: what it knows of pictures it learns from each anew."""
+
+    info: ClassVar[CodecInfo] = CodecInfo(
+        name="prism",
+        wire_version=1,
+        lossless=True,
+        depths=frozenset(range(1, 17)),
+        efforts=frozenset(EFFORTS),
+    )
+
+    @classmethod
+    def from_weights(cls, weights: Weights, engine: Any = None) -> PrismCodec:
+        """There are no networks to run; the engine is not used."""
+        return cls()
+
+    def encode(self, image: Image, options: EncodeOptions) -> Payload:
+        """Code the image; the quality is not looked at."""
+        effort, threads = options.effort or DEFAULT_EFFORT, options.threads or cores()
+        code_tile = partial(_code_tile, image.depth, effort)
+        chunk = _code_tiles(image.pixels, TILE, threads, code_tile)
+        if max(image.pixels.shape[:2]) > TILE and _is_drawn(image.pixels, image.depth, len(chunk.body)):
+            webp = _code_tiles(image.pixels, DRAWN_TILE, threads, _code_webp_tile)
+            chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
+        return Payload(image.pixels.shape, image.depth, (chunk,))
+
+    def count_bits(self, image: Image, options: EncodeOptions) -> float:
+        """The size itself: what adapts cannot be counted without being coded."""
+        return 8.0 * sum(len(chunk.body) for chunk in self.encode(image, options).chunks)
+
+    def decode(self, payload: Payload, options: DecodeOptions) -> Image:
+        """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
+        height, width, channels = payload.shape
+        side, records = layout.parse_tiles(payload.chunks)
+        grid, region = Grid(height, width, side), check_region(options.region, height, width)
+        if len(records) != grid.rows * grid.columns:
+            raise CorruptFile(f"the file should have {grid.rows * grid.columns} tiles, it has {len(records)}")
+        y, x = Span(region.y, region.y + region.height), Span(region.x, region.x + region.width)
+        tiles, threads = grid.touching(y, x), options.threads or cores()
+        inner = threads if len(tiles) == 1 else 1
+
+        def decode_tile(tile: Tile) -> Pixels:
+            record = records[tile.row * grid.columns + tile.column]
+            return _decode_tile(record, (tile.y.size, tile.x.size, channels), payload.depth, inner)
+
+        pixels = _empty((region.height, region.width, channels), payload.depth)
+        decoded = in_order(decode_tile, tiles, threads if len(tiles) > 1 else 1)
+        for tile, picture in zip(tiles, decoded, strict=True):
+            rows, columns = tile.y.shared(y), tile.x.shared(x)
+            target = pixels[rows.within(y), columns.within(x)]
+            target[:] = picture[rows.within(tile.y), columns.within(tile.x)]
+        return Image(pixels, payload.depth)
+
+
+# --- tiles ------------------------------------------------------------------------------------------------------------
+
+
+def _code_tiles(pixels: Pixels, side: int, threads: int, code_tile: Callable[[Pixels, int], bytes]) -> Chunk:
+    """All tiles of a picture; `code_tile` makes the record of one on so many threads."""
+    tiles = list(Grid(pixels.shape[0], pixels.shape[1], side))
+    inner = threads if len(tiles) == 1 else 1  # one tile: its planes side by side; several: tiles
+    records = in_order(lambda tile: code_tile(_cut(pixels, tile), inner), tiles, threads if len(tiles) > 1 else 1)
+    return layout.pack_tiles(side, list(records))
+
+
+def _cut(pixels: Pixels, tile: Tile) -> Pixels:
+    return pixels[slice(*tile.y), slice(*tile.x)]
+
+
+def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
+    """The record of a tile (h, w, channels): the smallest of what there is to try."""
+    colours = pixels.shape[2] >= 3
+    orders = range(ORDERS_TRIED.get(effort, 1) if colours else 1)
+    records = [
+        layout.pack_record(_checksum(pixels), PLANES, _code_planes(pixels, depth, effort, order, threads))
+        for order in orders
+    ]
+    smallest = min(records, key=len)
+    return min(smallest, _code_webp_tile(pixels), key=len) if _is_drawn(pixels, depth, len(smallest)) else smallest
+
+
+def _decode_tile(record: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
+    checksum, kind, body = layout.parse_record(record)
+    if kind == PLANES:
+        pixels = _decode_planes(body, shape, depth, threads)
+    elif kind == WEBP and depth == 8:
+        pixels = _decode_webp(body, shape)
+    else:
+        raise CorruptFile(f"a tile of {depth} bits is of kind {kind}")
+    if _checksum(pixels) != checksum:
+        raise Desync("a tile decoded to other pixels than were encoded; nothing is returned")
+    return pixels
+
+
+def _empty(shape: tuple[int, int, int], depth: int) -> Pixels:
+    return np.empty(shape, np.uint8) if depth <= 8 else np.empty(shape, np.uint16)
+
+
+def _checksum(pixels: Pixels) -> int:
+    return crc32c(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")))
+
+
+# --- planes -----------------------------------------------------------------------------------------------------------
+
+
+def _channel_order(channels: int, order: int) -> tuple[int, ...]:
+    """In which order channels are coded; alpha, the last of 2 or 4, comes last."""
+    return tuple(range(channels)) if channels < 3 else (*ORDERS[order], *range(3, channels))
+
+
+def _references(planes: Sequence[Plane], channels: int) -> list[Plane]:
+    """What the next plane refers to: of colours those before, the last first; of alpha nothing."""
+    alpha = channels in (2, 4) and len(planes) == channels - 1
+    return [] if alpha else list(reversed(planes))
+
+
+def _code_planes(pixels: Pixels, depth: int, effort: int, order: int, threads: int) -> bytes:
+    planes: list[Plane] = []
+    values: list[Values] = []
+    channels = pixels.shape[2]
+    for channel in _channel_order(channels, order):
+        samples = np.ascontiguousarray(pixels[..., channel], np.uint16)
+        values.append(Values.of(samples))
+        references = _references(planes, channels)
+        numbers = np.ascontiguousarray(values[-1].numbers(samples))
+        planes.append(Plane(numbers, values[-1].depth(depth), *values[-1].range, references, effort))
+    code(planes, threads)
+    coded = [CodedPlane(known, plane.finish()) for known, plane in zip(values, planes, strict=True)]
+    return layout.pack_planes(effort, order, coded)
+
+
+def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
+    height, width, channels = shape
+    effort, order, coded = layout.parse_planes(body, depth, channels)
+    planes: list[Plane] = []
+    decoded = [np.empty((height, width), np.uint16) for _ in coded]
+    for part, numbers in zip(coded, decoded, strict=True):
+        values, references = part.values, _references(planes, channels)
+        planes.append(Plane(numbers, values.depth(depth), *values.range, references, effort, part.stream))
+    code(planes, threads)
+    pixels = _empty(shape, depth)
+    for channel, part, plane, numbers in zip(_channel_order(channels, order), coded, planes, decoded, strict=True):
+        plane.finish()
+        pixels[..., channel] = part.values.samples(numbers)
+    return pixels
+
+
+# --- drawn pictures ---------------------------------------------------------------------------------------------------
+
+
+def _is_drawn(pixels: Pixels, depth: int, size: int) -> bool:
+    """Whether WebP, which copies what it has seen, may need less than the `size` in bytes that predicting took.
+
+    It may where much is flat, as in screenshots and diagrams, or where a sample of the rows shows that patterns repeat.
+    """
+    inner = pixels[1:, 1:]
+    if depth != 8 or not inner.size:
+        return False
+    flat = ((inner == pixels[:-1, 1:]) & (inner == pixels[1:, :-1])).all(-1)
+    if float(flat.mean()) > FLAT:
+        return True
+    bands = [pixels[y : y + BAND].tobytes() for y in range(0, len(pixels), 8 * BAND)]
+    share = sum(len(zlib.compress(band, 1)) for band in bands) / sum(map(len, bands))
+    return share * pixels.nbytes < size
+
+
+def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
+    import PIL.Image
+
+    colours = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
+    picture = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, colours)
+    buffer = io.BytesIO()
+    picture.convert("RGBA" if "A" in colours else "RGB").save(
+        buffer, "WEBP", lossless=True, quality=100, method=6, exact=True
+    )
+    return layout.pack_record(_checksum(pixels), WEBP, buffer.getvalue())
+
+
+def _decode_webp(body: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    import PIL.Image
+
+    height, width, channels = shape
+    try:
+        with PIL.Image.open(io.BytesIO(body), formats=["WEBP"]) as picture:
+            if picture.size != (width, height):
+                raise CorruptFile(f"a tile of {picture.size} pixels where {(width, height)} belong")
+            pixels = np.asarray(picture.convert("RGBA"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CorruptFile(f"a tile's WebP stream is damaged: {error}") from None
+    chosen = {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[channels]
+    return np.ascontiguousarray(pixels[..., chosen])
+
+
+CODEC = PrismCodec

@@ -1,0 +1,55 @@
+/* The few functions of numbers that the model needs, from basic IEEE operations in a fixed order only, so that every
+   machine gets the same bits. Written for loops over lanes: no branch, no table, no call. */
+#ifndef PRISM_NUMBERS_H
+#define PRISM_NUMBERS_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float as_float(int32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline int32_t as_bits(float x) {
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float least(float a, float b) { return a < b ? a : b; }
+static inline float most(float a, float b) { return a > b ? a : b; }
+static inline float within(float x, float low, float high) { return least(most(x, low), high); }
+static inline float magnitude(float x) { return as_float(as_bits(x) & 0x7fffffff); }
+static inline int at_most(int x, int limit) { return x < limit ? x : limit; }
+
+/* exp(-x) for x >= 0, to 1e-5 of its value; what is below e^-16 counts as that. */
+static inline float decay(float x) {
+    const float scaled = least(x, 16.0f) * 1.44269504f;
+    const int32_t whole = (int32_t)scaled;
+    const float part = (float)whole - scaled; /* in (-1, 0] */
+    const float power = 1.0f + part * (0.69306098f + part * (0.23946224f + part * (0.05325775f + part * 0.00685973f)));
+    return as_float(as_bits(power) - whole * (1 << 23));
+}
+
+/* ln(x) for normal x > 0, to 2e-5. */
+static inline float logarithm(float x) {
+    const int32_t bits = as_bits(x);
+    const float exponent = (float)((bits >> 23) - 127);
+    const float m = as_float((bits & 0x7fffff) | 0x3f800000) - 1.0f;
+    const float fraction = m * (0.99939754f + m * (-0.49122156f + m * (0.28795043f + m * (-0.13476604f + m * 0.03180657f))));
+    return exponent * 0.69314718f + fraction;
+}
+
+/* 1 / (1 + exp(-x)), from 1e-5 to 1 - 1e-5. */
+static inline float logistic(float x) {
+    const float tail = decay(least(magnitude(x), 11.5f));
+    const float small = tail / (1.0f + tail);
+    return x < 0 ? small : 1.0f - small;
+}
+
+/* Quarter octaves of x > 0 (not exact ones: straight lines between powers of two). */
+static inline int quarter_octaves(float x) { return (as_bits(x) >> 21) - (127 << 2); }
+
+#endif

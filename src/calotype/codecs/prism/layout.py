@@ -1,0 +1,163 @@
+"""The bytes of a `prism` payload: docs/FORMAT.md, "prism".
+
+One chunk `P`: the side of the tiles, then one record per tile, row by row, each a varint length and that many bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ...codec import Chunk
+from ...coding.varint import read_varint, write_varint
+from ...errors import CorruptFile, UnsupportedFile
+from .planes import EFFORTS
+
+TAG = "P"
+SIDE_UNIT = 64  # pixels; sides are multiples
+_SIDES_MAX = 64  # of the unit: what a decoder must find memory for
+PLANES, WEBP = 0, 1  # kinds of record
+ORDERS = ((1, 0, 2), (1, 2, 0), (0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0))  # in which colours are coded
+_HEAD = struct.Struct("<IB")  # CRC-32C of the pixels, kind
+
+
+def pack_tiles(side: int, records: Sequence[bytes]) -> Chunk:
+    return Chunk(TAG, bytes([side // SIDE_UNIT]) + b"".join(map(_with_length, records)))
+
+
+def parse_tiles(chunks: Sequence[Chunk]) -> tuple[int, list[bytes]]:
+    """Side of the tiles and their records. Raises `CorruptFile`, and `UnsupportedFile` for unknown chunks."""
+    if unknown := sorted(chunk.tag for chunk in chunks if chunk.tag != TAG):
+        raise UnsupportedFile(f"the file has a part {unknown[0]!r} that this version does not know; update calotype")
+    if len(chunks) != 1 or not chunks[0].body or not 1 <= chunks[0].body[0] <= _SIDES_MAX:
+        raise CorruptFile("the file lacks its tiles or has them twice")
+    reader = Reader(chunks[0].body, 1)
+    records = []
+    while reader.rest():
+        records.append(reader.part())
+    return chunks[0].body[0] * SIDE_UNIT, records
+
+
+def pack_record(checksum: int, kind: int, body: bytes) -> bytes:
+    return _HEAD.pack(checksum, kind) + body
+
+
+def parse_record(record: bytes) -> tuple[int, int, bytes]:
+    """Checksum, kind and body of a tile. Raises `CorruptFile`."""
+    if len(record) < _HEAD.size:
+        raise CorruptFile("a tile is cut off")
+    checksum, kind = _HEAD.unpack_from(record)
+    return checksum, kind, record[_HEAD.size :]
+
+
+@dataclass(frozen=True)
+class Values:
+    """What values the samples of a plane have; the kernel codes their numbers, 0 up, in place of a sparse set."""
+
+    low: int
+    high: int
+    used: npt.NDArray[np.uint16] | None = None
+    """The values, rising; None where all from low to high count as used."""
+
+    @classmethod
+    def of(cls, samples: npt.NDArray[np.uint16]) -> Values:
+        low, high = int(samples.min()), int(samples.max())
+        used = np.flatnonzero(np.bincount(samples.reshape(-1), minlength=high + 1)).astype(np.uint16)
+        sparse = 2 * used.size <= high - low and high - low >= 16
+        return cls(low, high, used if sparse else None)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Lowest and highest number that the kernel codes."""
+        return (self.low, self.high) if self.used is None else (0, self.used.size - 1)
+
+    def depth(self, depth: int) -> int:
+        """Bits of the numbers that the kernel codes, of samples of `depth` bits."""
+        return max(8, depth if self.used is None else (self.used.size - 1).bit_length())
+
+    def numbers(self, samples: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+        return samples if self.used is None else np.searchsorted(self.used, samples).astype(np.uint16)
+
+    def samples(self, numbers: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+        return numbers if self.used is None else self.used[numbers]
+
+    def pack(self) -> bytes:
+        ends = write_varint(self.low) + write_varint(self.high - self.low)
+        if self.used is None:
+            return ends + _with_length(b"")
+        map_ = np.zeros(self.high - self.low + 1, np.uint8)
+        map_[self.used - self.low] = 1
+        return ends + _with_length(zlib.compress(np.packbits(map_).tobytes(), 9))
+
+    @classmethod
+    def parse(cls, reader: Reader, depth: int) -> Values:
+        low = reader.number()
+        high = low + reader.number()
+        if high >> depth:
+            raise CorruptFile(f"a plane has values up to {high} in {depth} bits")
+        packed = reader.part()
+        if not packed:
+            return cls(low, high)
+        inflater, size = zlib.decompressobj(), high - low + 1
+        try:
+            bits = inflater.decompress(packed, -(-size // 8))
+        except zlib.error as error:
+            raise CorruptFile(f"damaged map of a plane's values: {error}") from None
+        if len(bits) != -(-size // 8) or not inflater.eof:
+            raise CorruptFile("a map of a plane's values has the wrong size")
+        used = np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8), count=size)) + low
+        if used.size == 0:
+            raise CorruptFile("a plane without values")
+        return cls(low, high, used.astype(np.uint16))
+
+
+@dataclass(frozen=True)
+class CodedPlane:
+    values: Values
+    stream: bytes
+
+
+def pack_planes(effort: int, order: int, planes: Sequence[CodedPlane]) -> bytes:
+    parts = [plane.values.pack() + _with_length(plane.stream) for plane in planes]
+    return bytes([effort, order]) + b"".join(parts)
+
+
+def parse_planes(body: bytes, depth: int, count: int) -> tuple[int, int, list[CodedPlane]]:
+    """Effort, number of the order, and the planes. Raises `CorruptFile`."""
+    if len(body) < 2 or body[0] not in EFFORTS or body[1] >= len(ORDERS):
+        raise CorruptFile("a tile was coded in an unknown way")
+    reader = Reader(body, 2)
+    planes = [CodedPlane(Values.parse(reader, depth), reader.part()) for _ in range(count)]
+    if reader.rest():
+        raise CorruptFile("a tile goes on after its planes")
+    return body[0], body[1], planes
+
+
+class Reader:
+    """Takes numbers and parts off the front of some bytes. Raises `CorruptFile`."""
+
+    def __init__(self, data: bytes, place: int) -> None:
+        self._data, self._place = memoryview(data), place
+
+    def rest(self) -> int:
+        return len(self._data) - self._place
+
+    def number(self) -> int:
+        value, self._place = read_varint(self._data, self._place)
+        return value
+
+    def part(self) -> bytes:
+        length = self.number()
+        if length > self.rest():
+            raise CorruptFile("a part of a tile reaches beyond its end")
+        self._place += length
+        return bytes(self._data[self._place - length : self._place])
+
+
+def _with_length(body: bytes) -> bytes:
+    return write_varint(len(body)) + body

@@ -1,0 +1,388 @@
+"""A second decoder of `prism`'s streams, written from docs/reference/prism.md: slow, plain, NumPy single precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import calotype
+import calotype.container
+from calotype.codecs.prism import layout
+from calotype.image import Image
+
+F = np.float32
+CORNER = [(0, -1, 1), (-1, -1, 3)]
+SQUARE = [(-1, -1, 3), (0, -1, 3), (1, -1, 3)]
+DIAMOND = [(-2, 0, 1), (-1, -1, 3), (0, -2, 5), (1, -1, 3), (2, 0, 1)]
+FILTERS = [  # drift, then by the number of references: (plane, runs) ...
+    (2e-8, [(0, [(0, -4, 4), (-1, -3, 7), (-2, -3, 7), (-3, -2, 5), (-4, 0, 1)])],
+     [(0, [(0, -3, 3), (-1, -3, 7), (-2, -2, 5), (-3, -1, 3)]), (1, DIAMOND)],
+     [(0, [(0, -2, 2), (-1, -2, 5), (-2, -1, 3)]), (1, DIAMOND), (2, SQUARE)]),
+    (2e-3, [(0, [(0, -2, 2), (-1, -2, 5), (-2, 0, 1)])],
+     [(0, CORNER), (1, [(0, -1, 3), (-1, 0, 1)])],
+     [(0, CORNER), (1, [(0, -1, 2)]), (2, [(0, -1, 2)])]),
+    (1e-5, [(0, [(0, -3, 3), (-1, -3, 7), (-2, -2, 5), (-3, 0, 1)])],
+     [(0, [(0, -2, 2), (-1, -2, 5), (-2, 0, 1)]), (1, [(0, -2, 5), (-1, -1, 2), (1, 0, 1)])],
+     [(0, [(0, -2, 2), (-1, -1, 3)]), (1, [(0, -1, 3), (-1, -1, 3), (1, 0, 1)]), (2, [(0, -1, 3), (-1, 0, 1)])]),
+    (1e-1, [(0, CORNER)],
+     [(0, [(0, -1, 1), (-1, 0, 1)]), (1, [(0, -1, 2), (-1, 0, 1)])],
+     [(0, [(0, -1, 1), (-1, 0, 1)]), (1, [(0, -1, 2), (-1, 0, 1)]), (2, [(0, 0, 1)])]),
+    (1e-6, [(0, [(0, -4, 4), (-1, -4, 9), (-2, -4, 9), (-3, -3, 7), (-4, -1, 3)])],
+     [(0, [(0, -2, 2), (-1, -2, 5), (-2, -1, 3)]), (1, [*SQUARE, (-2, -1, 3), (2, -1, 3)])],
+     [(0, [(0, -2, 2), (-1, -2, 5), (-2, 0, 1)]), (1, SQUARE), (2, [(0, -1, 3), (1, 0, 1), (-1, -1, 3)])]),
+    (1e-4, [(0, [(0, -2, 2), (-1, -1, 3), (-2, -1, 3)])],
+     [(1, [(0, -2, 5), (-1, 0, 1), (1, 0, 1)]), (0, [(-1, 0, 1)])],
+     [(2, [(0, -1, 3), (1, 0, 1), (-1, 0, 1)]), (1, [(0, 0, 1)]), (0, [(-1, 0, 1), (0, -1, 1)])]),
+]  # fmt: skip
+IDLE = {2: [7, 3], 3: [3, 1], 4: [3, 0], 5: [1, 0], 6: [0, 0], 7: [1, 0, 0, 0, 1, 0], 8: [0] * 6, 9: [0] * 6}
+MARGIN = 4
+U32 = 2**32 - 1
+
+
+class Bits:
+    def __init__(self, stream: bytes) -> None:
+        self.stream, self.place = stream, 4
+        self.a, self.b = 0, U32
+        self.code = int.from_bytes((stream + bytes(4))[:4], "big")
+
+    def decide(self, chance: int) -> int:
+        middle = self.a + ((self.b - self.a) * chance >> 16)
+        bit = int(self.code <= middle)
+        self.a, self.b = (self.a, middle) if bit else (middle + 1, self.b)
+        while self.a >> 24 == self.b >> 24:
+            byte = self.stream[self.place] if self.place < len(self.stream) else 0
+            self.place += 1
+            self.a, self.b = self.a << 8 & U32, (self.b << 8 & U32) | 255
+            self.code = (self.code << 8 & U32) | byte
+        return bit
+
+
+def walk(low, high, guess, stride_of, ask):
+    """The sample; `ask(node, t, start, end, up)` takes a decision, `stride_of(strides)` says how far to go."""
+    start, end, up, strides, halvings, phase = low, high + 1, 0, 0, 0, "start"
+    t = min(max(guess + 1, low + 1), high)
+    while end - start > 1:
+        node = {
+            "start": 0,
+            "stride": 1 + 8 * up + min(strides, 7),
+            "halve": 17 + 16 * up + 4 * min(strides, 3) + min(halvings, 3),
+        }[phase]
+        bit = ask(node, t, start, end, up)
+        start, end = (t, end) if bit else (start, t)
+        if phase == "start":
+            up, phase = bit, "stride"
+        elif phase == "halve":
+            halvings += 1
+        elif bit == up:
+            strides += 1
+        else:
+            phase = "halve"
+        if phase == "stride":
+            stride = max(stride_of(strides), 1)
+            t = max(min(start + stride if up else end - stride, end - 1), start + 1)
+        else:
+            t = (start + end + 1 - up) // 2
+    return start
+
+
+def limited(x, low, high):
+    return min(max(x, low), high)
+
+
+def octaves(x, bits):
+    """Steps of 2^-bits octaves."""
+    return (int(np.array(x, F).view(np.int32)) >> (23 - bits)) - (127 << bits)
+
+
+class Plane:
+    """Rows with MARGIN more entries on both sides, MARGIN more rows above and below."""
+
+    def __init__(self, width, height, first, kind):
+        self.width, self.height = width, height
+        self.data = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN), kind)
+        self.data[:MARGIN] = first
+
+    def __getitem__(self, at):
+        return self.data[at[1] + MARGIN, at[0] + MARGIN]
+
+    def __setitem__(self, at, value):
+        self.data[at[1] + MARGIN, at[0] + MARGIN] = value
+
+    def end_row(self, y, left=True):
+        row = self.data[y + MARGIN]
+        row[-MARGIN:] = row[-MARGIN - 1]
+        if left:
+            row[:MARGIN] = row[MARGIN]
+        if y + 1 == self.height:
+            self.data[self.height + MARGIN :] = row
+
+
+class Quick:
+    def __init__(self, stream, width, height, depth, low, high, references, effort):
+        self.samples = s = Plane(width, height, 1 << (depth - 1), np.int64)
+        self.errors = m = Plane(width, height, 0, np.int64)
+        bits = Bits(stream)
+        cells = {}
+        chances = {}
+        half = lambda n: octaves(n, 1)  # noqa: E731
+        for y in range(height):
+            s.data[y + MARGIN, :MARGIN] = s[0, y - 1]
+            for x in range(width):
+
+                def gradient(other, x=x, y=y):
+                    d = lambda i, j: int(s[i, j]) - (int(other[i, j]) if other else 0)  # noqa: E731
+                    w, n, nw, ne = d(x - 1, y), d(x, y - 1), d(x - 1, y - 1), d(x + 1, y - 1)
+                    median = limited(w + n - nw, min(w, n), max(w, n))
+                    return median + ((2 * (w + n) + ne - nw + 2) >> 2) + (2 * int(other[x, y]) if other else 0)
+
+                guesses = [gradient(r.samples) for r in references] or [gradient(None)]
+                hints = [int(r.errors[x, y]) for r in references]
+                guess = guesses[0] if len(guesses) == 1 else sum(guesses) + 1 >> 1
+                hint = 0
+                if hints:
+                    hint = min(half((hints[0] if len(hints) == 1 else sum(hints) + 1 >> 1) + 1), 7)
+                near = m[x - 1, y - 1] + m[x + 1, y - 1] + m[x - 2, y] + m[x + 2, y - 1]
+                level = min(half(2 * (m[x - 1, y] + m[x, y - 1]) + near + 1), 23)
+                mean, bias = cells.get((level, hint), (700 << (level >> 1), 0))
+                guess = limited(guess + (bias >> 12) >> 1, low, high)
+                around = [s[x - 1, y], s[x, y - 1], s[x - 1, y - 1], s[x + 1, y - 1]]
+                shape = 24 * sum(int(v > guess) << k for k, v in enumerate(around)) + level >> 1
+
+                def ask(node, t, start, end, up, level=level, hint=hint, shape=shape):
+                    keys = [(kind, node, rate) for kind in ((level, hint), shape) for rate in (5, 7)]
+                    bit = bits.decide(limited(sum(chances.get(key, 32768) for key in keys) >> 2, 32, 65504))
+                    for key in keys:
+                        c = chances.get(key, 32768)
+                        chances[key] = c + ((65535 - c) >> key[2]) if bit else c - (c >> key[2])
+                    return bit
+
+                stride_of = lambda k, mean=mean: mean * (12, 9, 11, 16, 28, 45)[min(k, 5)] + 32768 >> 16  # noqa: E731
+                value = walk(low, high, guess, stride_of, ask)
+                s[x, y], m[x, y] = value, abs(value - guess)
+                mean += 4096 * abs(value - guess) - mean >> 6
+                bias += 16384 * (value - guess) - bias >> 8
+                cells[level, hint] = mean, bias
+            s.end_row(y)
+            m.end_row(y)
+        self.numbers = s.data[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        self.bits = bits
+
+
+def decay(x):
+    u = np.minimum(x, F(16)) * F(1.44269504)
+    i = u.astype(np.int32)
+    f = i.astype(F) - u
+    p = F(1) + f * (F(0.69306098) + f * (F(0.23946224) + f * (F(0.05325775) + f * F(0.00685973))))
+    return (p.view(np.int32) - i * (1 << 23)).view(F)
+
+
+def log(x):
+    bits = x.view(np.int32)
+    exponent = ((bits >> 23) - 127).astype(F)
+    m = ((bits & 0x7FFFFF) | 0x3F800000).view(F) - F(1)
+    inner = F(0.28795043) + m * (F(-0.13476604) + m * F(0.03180657))
+    return exponent * F(0.69314718) + m * (F(0.99939754) + m * (F(-0.49122156) + m * inner))
+
+
+def logistic(x):
+    t = decay(np.minimum(np.abs(np.array([x], F)), F(11.5)))[0]
+    t = t / (F(1) + t)
+    return t if x < 0 else F(1) - t
+
+
+def dot(a, b):
+    lane = np.zeros(8, F)
+    for i in range(0, len(a), 8):
+        lane += a[i : i + 8] * b[i : i + 8]
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]))
+
+
+class Filter:
+    def __init__(self, number, references, idle):
+        drift, *by_references = FILTERS[number]
+        self.drift, self.idle = F(drift), idle
+        self.at = [(plane, x + k, y) for plane, runs in by_references[references] for y, x, n in runs for k in range(n)]
+        order = -(-len(self.at) // 8) * 8
+        self.w = np.zeros(order, F)
+        self.p = np.diag((np.arange(order) < len(self.at)).astype(F))
+
+    def predict(self, planes, x, y):
+        base = [F(0.5) * (plane[x - 1, y] + plane[x, y - 1]) for plane in planes]
+        self.input = np.zeros_like(self.w)
+        for k, (plane, dx, dy) in enumerate(self.at):
+            self.input[k] = planes[plane][x + dx, y + dy] - base[plane]
+        self.prediction = base[0] + dot(self.w, self.input)
+        return self.prediction
+
+    def learn(self, value, spread):
+        gain = np.zeros_like(self.w)
+        for row, x in zip(self.p, self.input, strict=True):
+            gain += row * x
+        u = dot(gain, self.input)
+        if not u >= 0:
+            self.p = np.diag(np.full(len(gain), self.drift))
+            return
+        scale = F(1) / (spread + u)
+        self.w += gain * ((value - self.prediction) * scale)
+        self.p -= (gain * scale)[:, None] * gain
+        self.p[np.diag_indices_from(self.p)] += self.drift
+
+
+class Thorough:
+    def __init__(self, stream, width, height, depth, low, high, references, effort):
+        self.unit, self.effort, self.low, self.high = F(256 / 2**depth), effort, low, high
+        self.references, self.bits = references, Bits(stream)
+        self.samples = Plane(width, height, 128, F)
+        self.errors = Plane(width, height, 0, F)
+        self.experts = n = len(IDLE[effort]) + 2
+        self.filters = [Filter(k, len(references), idle) for k, idle in enumerate(IDLE[effort])]
+        self.recent = [Plane(width, height, 0, F) for _ in range(n)]
+        self.cells, self.slots, self.gates, self.weights = {}, {}, {}, {}
+        for y in range(height):
+            self.samples.data[y + MARGIN, :MARGIN] = self.samples[0, y - 1]
+            for x in range(width):
+                self.sample(x, y)
+            for plane in (self.samples, self.errors):
+                plane.end_row(y)
+            for plane in self.recent:
+                plane.end_row(y, left=False)
+        self.numbers = np.rint(self.samples.data[MARGIN:-MARGIN, MARGIN:-MARGIN] / self.unit).astype(int)
+
+    def sample(self, x, y):
+        unit, s = self.unit, self.samples
+        steps = F(1) / unit
+        planes = [s, *(r.samples for r in self.references)]
+        floor, ceiling = F(self.low) * unit, F(self.high) * unit
+        mean = [limited(f.predict(planes, x, y), floor, ceiling) for f in self.filters]
+        other = planes[1] if self.references else Plane(s.width, s.height, 0, F)
+        west, north, corner = (s[i, j] - other[i, j] for i, j in ((x - 1, y), (x, y - 1), (x - 1, y - 1)))
+        edge = other[x, y] + limited(west + north - corner, min(west, north), max(west, north))
+        mean.append(limited(edge, floor, ceiling))
+        error = np.array(
+            [
+                (F(2) * (e[x - 1, y] + e[x, y - 1]) + (e[x - 1, y - 1] + e[x + 1, y - 1]))
+                + F(0.5) * ((e[x - 2, y] + e[x, y - 2]) + (e[x + 2, y - 1] + e[x - 2, y - 1]))
+                for e in self.recent
+            ]
+        )
+        trust = F(1) / (error * error + F(0.5))
+        total = weighted = F(0)
+        for t, expected in zip(trust, mean, strict=False):
+            total, weighted = total + t, weighted + t * expected
+        mean = np.array([*mean, weighted / total], F)
+        hint = self.hint(x, y)
+        keys = []
+        for k in range(self.experts):
+            activity = min(octaves(F(0.125) * error[k] + F(0.03125), 2) + 20, 63)
+            keys.append((k, activity, hint))
+            first = np.array((activity - 20 + 508) << 21, np.int32).view(F)[()]
+            self.cells.setdefault(keys[-1], [first, 0])
+        scale = np.array([self.cells[key][0] for key in keys], F) * F(0.7) + F(0.02)
+        sharpness, spread, centre = F(1) / scale, scale[-1], mean[-1]
+        level = limited(octaves(spread, 2) + 20 >> 1, 0, 23)
+        contexts = self.contexts(x, y, centre, level)
+        share = {self.low: (F(0), F(1)), self.high + 1: (F(1), F(0))}  # below and above thresholds
+
+        def ask(node, t, start, end, up):
+            z = ((F(t) - F(0.5)) * unit - mean) * sharpness
+            tail = decay(np.abs(z))
+            small = tail / (F(1) + tail)
+            large = F(1) - small
+            below, above = np.where(z < 0, small, large), np.where(z < 0, large, small)
+            if up:
+                yes, no = above - share[end][1], share[start][1] - above
+            else:
+                yes, no = share[end][0] - below, below - share[start][0]
+            opinion = log(np.maximum(yes, F(2e-5)) / np.maximum(no, F(2e-5)))
+            share[t] = below, above
+            decisions = [node, node, 8 * t + 2 * min(end - start, 3) + up, 8 * t + 2 * min(end - start, 3) + up]
+            slots, total = [], F(0)
+            for c in range(4):
+                v = (contexts[c] + decisions[c] * 0x27D4EB2F) & U32
+                v ^= v >> 15
+                slots.append(self.slots.setdefault((c, (v * 0x9E3779B1 & U32) >> 14), [F(0), 0]))
+                total += self.gates.setdefault((node, c), F(1)) * slots[-1][0]
+            first = np.full(self.experts, F(0.15) / F(self.experts - 1))
+            first[-1] = 0.35
+            by_hint = self.weights.setdefault(("hint", node, hint), first.copy())
+            by_level = self.weights.setdefault(("level", node, level), first.copy())
+            for part in (by_hint + by_level) * opinion:
+                total += part
+            chance = logistic(total)
+            bit = self.bits.decide(limited(int(chance * F(65536)), 1, 65535))
+            miss = F(bit) - chance
+            change = F(0.002) * miss * opinion
+            by_hint += change
+            by_level += change
+            for c, slot in enumerate(slots):
+                self.gates[node, c] += F(0.01) * miss * slot[0]
+                usual = F(1) / (F(slot[1]) + F(1.5))
+                slot[0] += miss * (F(0.01) + F(0.2) * usual if c < 2 else F(0.05) + F(0.6) * usual)
+                slot[1] = min(slot[1] + 1, 255)
+            return bit
+
+        strides = [F(v) for v in (1.1, 0.8, 1, 1.5, 2.5, 4)]
+        stride_of = lambda k: int(spread * steps * strides[min(k, 5)] + F(0.5))  # noqa: E731
+        value = F(walk(self.low, self.high, int(centre * steps), stride_of, ask)) * unit
+        s[x, y] = value
+        missed = np.abs(value - mean)
+        self.errors[x, y] = missed[-1]
+        for plane, key, miss in zip(self.recent, keys, missed, strict=True):
+            plane[x, y] = miss
+            cell = self.cells[key]
+            cell[1] = min(cell[1] + 1, 255)
+            cell[0] += (miss - cell[0]) * (F(1) / (F(cell[1]) + F(1.5)))
+        for f in self.filters:
+            if (x + 2 * y) & f.idle == 0:
+                f.learn(value, spread)
+
+    def hint(self, x, y):
+        if not self.references:
+            return 0
+        r = self.references[0].errors
+        below = r[x, y + 1] if y + 1 < r.height else r[x, y]
+        error = F(0.5) * r[x, y] + F(0.125) * ((r[x + 1, y] + below) + (r[x - 1, y] + r[x, y - 1]))
+        if len(self.references) > 1:
+            error = F(0.5) * (error + self.references[1].errors[x, y])
+        return min(octaves(error + F(0.0625), 2) + 16 >> 1, 15)
+
+    def contexts(self, x, y, centre, level):
+        s, steps = self.samples, F(1) / self.unit
+        w, n, nw, ne = s[x - 1, y], s[x, y - 1], s[x - 1, y - 1], s[x + 1, y - 1]
+        around = [w, n, nw, ne, s[x - 2, y], s[x, y - 2]]
+        fifth = lambda d: sum([bool(d >= -8), bool(d >= -2), bool(d > 2), bool(d > 8)])  # noqa: E731
+        seen = [int(r.samples[x, y] * steps) for r in self.references] + [0, 0]
+        keys = [
+            8 * sum(int(v > centre) << k for k, v in enumerate(around)) + level // 3,
+            25 * fifth(w - n) + 5 * fifth(n - ne) + fifth(w - nw),
+            seen[0],
+            seen[0] << 16 | seen[1],
+        ]
+        return [(8 * key + c) * 0x85EBCA6B & U32 for c, key in enumerate(keys)]
+
+
+@pytest.mark.parametrize(
+    ("effort", "channels", "depth"),
+    [(1, 3, 8), (1, 4, 12), (2, 3, 8), (3, 1, 8), (4, 3, 10), (5, 3, 8), (5, 4, 16), (6, 2, 8), (7, 3, 8), (9, 3, 8)],
+)
+def test_the_page_is_enough_to_decode(effort, channels, depth):
+    generator = np.random.default_rng(effort)
+    y, x = np.mgrid[:14, :17]
+    texture = 40 * np.sin(x / 3 + y / 5) + generator.normal(0, 6, (14, 17))
+    picture = np.stack([128 + (1 + c / 4) * texture + generator.normal(0, 2, (14, 17)) for c in range(channels)], -1)
+    pixels = np.clip(picture / 256 * (1 << depth), 0, (1 << depth) - 1).astype(np.uint8 if depth == 8 else np.uint16)
+    data = calotype.load(lossless=True).encode(Image(pixels, depth), effort=effort)
+    [record] = layout.parse_tiles(calotype.container.unpack(data)[1])[1]
+    _, _, body = layout.parse_record(record)
+    coded_effort, order, planes = layout.parse_planes(body, depth, channels)
+    assert coded_effort == effort
+    colours = [*layout.ORDERS[order]] if channels > 2 else [0]
+    known = []
+    for channel, plane in zip([*colours, *range(len(colours), channels)], planes, strict=True):
+        references = [] if channel >= len(colours) else known[::-1]
+        codec = Quick if effort == 1 else Thorough
+        low, high = plane.values.range
+        decoded = codec(plane.stream, 17, 14, plane.values.depth(depth), low, high, references, effort)
+        np.testing.assert_array_equal(plane.values.samples(decoded.numbers), pixels[..., channel])
+        assert 0 <= decoded.bits.place - len(plane.stream) <= 4
+        known.append(decoded)
