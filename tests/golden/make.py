@@ -4,12 +4,18 @@ A new one is added beside the old ones when the format grows; an old one changes
 in CHANGELOG. The model of `vae` is small and untrained, so that better weights of the package do not touch these files.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import calotype
+from calotype.codecs.l3c import codec as l3c
+from calotype.codecs.l3c.freeze import freeze as freeze_l3c
+from calotype.codecs.l3c.networks import L3C
+from calotype.codecs.l3c.recipe import Recipe as L3CRecipe
 from calotype.codecs.vae.freeze import freeze
 from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
@@ -33,7 +39,17 @@ RECIPE = Recipe(
     context_width=16,
     context_steps=4,
 )
-CARD = 'name = "vae.golden"\ndigest = "{digest}"\ndescription = "for golden files only"\n'
+L3C_RECIPE = L3CRecipe(
+    name="golden",
+    source="tests/golden/make.py",
+    features=12,
+    blocks=1,
+    up=8,
+    head=8,
+    mixtures=3,
+    pyramid=True,
+)
+CARD = 'name = "{codec}.golden"\ndigest = "{digest}"\ndescription = "for golden files only"\n'
 
 
 def picture(channels: int) -> np.ndarray:
@@ -43,23 +59,29 @@ def picture(channels: int) -> np.ndarray:
     return np.stack(planes, -1).astype(np.uint8)
 
 
-def make_weights(path: Path) -> None:
-    torch.manual_seed(0)
-    model = VAE(RECIPE)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.02 * torch.randn_like(parameter))
-    path.write_bytes(freeze(model))
-    path.with_suffix(".toml").write_text(CARD.format(digest=Weights.open(path).digest.hex()))
+def model_of(codec: str, path: Path, network: Any, recipe: Any, freeze: Callable[[Any], bytes]) -> calotype.Model:
+    """An untrained model in which every layer does something."""
+    if not path.exists():
+        torch.manual_seed(0)
+        model = network(recipe)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.02 * torch.randn_like(parameter))
+        path.write_bytes(freeze(model))
+        digest = Weights.open(path).digest.hex()
+        path.with_suffix(".toml").write_text(CARD.format(codec=codec, digest=digest))
+    return calotype.load(str(path))
 
 
 def main() -> None:
-    weights = HERE / "golden.calow"
-    if not weights.exists():
-        make_weights(weights)
-    model = calotype.load(str(weights))
+    model = model_of("vae", HERE / "golden.calow", VAE, RECIPE, freeze)
     for name, channels, quality in [("grey", 1, 90), ("grey-alpha", 2, 50), ("rgb", 3, 70), ("rgba", 4, 20)]:
         add(name, model, channels, quality=quality)
+    model = model_of("l3c", HERE / "l3c.calow", L3C, L3C_RECIPE, freeze_l3c)
+    l3c.pack_colours = lambda pixels, below: None  # else an untrained network would never be chosen
+    for channels in (1, 3, 4):
+        add(f"l3c-{channels}", model, channels)
     model = calotype.load("prism.photo")
     for channels, effort in [(1, 5), (2, 8), (3, 1), (3, 5), (4, 3), (3, 9)]:
         add(f"prism-{channels}-effort-{effort}", model, channels, effort=effort)
