@@ -29,7 +29,9 @@ class BaseRecipe:
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(table.keys() - known):
             raise Unsupported(f"{origin}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
         try:
             return cls(**values)
         except TypeError as error:
