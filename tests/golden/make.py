@@ -42,7 +42,9 @@ RECIPE = Recipe(
     context_steps=4,
 )
 L3C_RECIPES = [
-    L3CRecipe(f"golden-{kind}", "tests/golden/make.py", features=12, blocks=1, up=8, head=8, mixtures=3, samples=samples)
+    L3CRecipe(
+        f"golden-{kind}", "tests/golden/make.py", features=12, blocks=1, up=8, head=8, mixtures=3, samples=samples
+    )
     for kind, samples in (("samples", True), ("learned", False))
 ]
 CARD = 'name = "{name}"\ndigest = "{digest}"\ndescription = "for golden files only"\n'
@@ -99,7 +101,9 @@ def add(name: str, model: calotype.Model, channels: int, noise: int = 0, **optio
     if noise:
         y, x = np.mgrid[:70, :90]
         smooth = 128 + 90 * np.sin(x / 17) * np.cos(y / 23)
-        pixels = (smooth[..., None] + np.random.default_rng(0).normal(0, noise, pixels.shape)).clip(0, 255).astype(np.uint8)
+        pixels = (
+            (smooth[..., None] + np.random.default_rng(0).normal(0, noise, pixels.shape)).clip(0, 255).astype(np.uint8)
+        )
     data = model.encode(Image(pixels, metadata=metadata if channels == 4 else Metadata()), **options)
     (HERE / f"{name}.calo").write_bytes(data)
     calotype.write(HERE / f"{name}.png", model.decode_image(data))

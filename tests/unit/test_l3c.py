@@ -72,7 +72,11 @@ def encode(codec, pixels, **options):
 def test_digits_tell_samples(photo, kind):
     """Exactly wherever they say so; far chromas may be beyond them."""
     rng = np.random.default_rng(1)
-    pixels = {"photo": photo, "noise": rng.integers(0, 256, photo.shape), "saturated": rng.choice([0, 255], photo.shape)}
+    pixels = {
+        "photo": photo,
+        "noise": rng.integers(0, 256, photo.shape),
+        "saturated": rng.choice([0, 255], photo.shape),
+    }
     samples = pixels[kind].astype(np.int32).transpose(2, 0, 1)
     guesses = np.clip(samples + rng.integers(-30, 31, samples.shape), 0, 255)
     for expected in (guesses, np.full_like(samples, 128)):

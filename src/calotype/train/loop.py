@@ -5,11 +5,11 @@ A codec's `training.py` gives `build(recipe_name) -> module`, `freeze(module) ->
 
     loss(module, crops, numbers) -> (loss, figures)
 
-for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures, bpp and
-psnr of a lossy codec among them, are scalars to log, and nothing waits for the device. In evaluation mode the loss is that of rounded
-latents, always the same for the same pictures; `fixed_numbers(module)` are those it is then measured at, one per rate.
-`halve_precision(module)`, if it is there, turns the parts to bfloat16 that stand it. A run's folder holds `state.pt`,
-everything that is needed to go on, and `log.jsonl`.
+for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures, bpp
+and psnr of a lossy codec among them, are scalars to log, and nothing waits for the device. In evaluation mode the loss
+is that of rounded latents, always the same for the same pictures; `fixed_numbers(module)` are those it is then
+measured at, one per rate. `halve_precision(module)`, if it is there, turns the parts to bfloat16 that stand it. A
+run's folder holds `state.pt`, everything that is needed to go on, and `log.jsonl`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...codec import Chunk
-from ...coding.varint import read_varint, write_varint
+from ...coding.varint import join_records, read_varint, split_records, write_varint
 from ...errors import CorruptFile, UnsupportedFile
 from .planes import EFFORTS
 
@@ -27,7 +27,7 @@ _HEAD = struct.Struct("<IB")  # CRC-32C of the pixels, kind
 
 
 def pack_tiles(side: int, records: Sequence[bytes]) -> Chunk:
-    return Chunk(TAG, bytes([side // SIDE_UNIT]) + b"".join(map(_with_length, records)))
+    return Chunk(TAG, bytes([side // SIDE_UNIT]) + join_records(records))
 
 
 def parse_tiles(chunks: Sequence[Chunk]) -> tuple[int, list[bytes]]:
@@ -36,11 +36,7 @@ def parse_tiles(chunks: Sequence[Chunk]) -> tuple[int, list[bytes]]:
         raise UnsupportedFile(f"the file has a part {unknown[0]!r} that this version does not know; update calotype")
     if len(chunks) != 1 or not chunks[0].body or not 1 <= chunks[0].body[0] <= _SIDES_MAX:
         raise CorruptFile("the file lacks its tiles or has them twice")
-    reader = Reader(chunks[0].body, 1)
-    records = []
-    while reader.rest():
-        records.append(reader.part())
-    return chunks[0].body[0] * SIDE_UNIT, records
+    return chunks[0].body[0] * SIDE_UNIT, split_records(chunks[0].body[1:])
 
 
 def pack_record(checksum: int, kind: int, body: bytes) -> bytes:

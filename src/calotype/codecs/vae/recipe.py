@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, dataclass, fields
-from importlib import resources
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from ...errors import Unsupported
+from ...runtime.recipe import BaseRecipe
 
 LATENT_STRIDE = 16  # pixels per latent, each way
 HYPER_STRIDE = 64  # pixels per hyper-latent; padded sizes are multiples of it
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """The choices that make one model; see the papers' names in `recipes/`."""
 
-    name: str
-    """The recipe's own name, as in `vae.<name>`."""
-    source: str
-    """The paper, with section, or what it builds on."""
     transform: Literal["gdn", "shuffle"]
     """Analysis and synthesis: strided convolutions with GDN, or pixel shuffles with residual blocks."""
     width: int
@@ -57,30 +52,3 @@ class Recipe:
     @property
     def variable_rate(self) -> bool:
         return self.knots > 1
-
-    def to_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, table: dict[str, Any], origin: str) -> Recipe:
-        """Build from a TOML table; `origin` names it in errors. Raises `Unsupported` for unknown or missing keys."""
-        known = {entry.name for entry in fields(cls)}
-        if unknown := sorted(table.keys() - known):
-            raise Unsupported(f"{origin}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-        }
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise Unsupported(f"{origin}: {error}") from None
-
-    @classmethod
-    def load(cls, name: str) -> Recipe:
-        """The shipped recipe of that name. Raises `Unsupported` if there is none."""
-        folder = resources.files(__package__) / "recipes"
-        path = folder / f"{name}.toml"
-        if not path.is_file():
-            names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
-            raise Unsupported(f"vae has no recipe {name!r}; it has {', '.join(names)}")
-        return cls.from_dict(tomllib.loads(path.read_text()), str(path))

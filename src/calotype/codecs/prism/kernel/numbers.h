@@ -3,8 +3,11 @@
 #ifndef PRISM_NUMBERS_H
 #define PRISM_NUMBERS_H
 
+#include <float.h>
 #include <stdint.h>
 #include <string.h>
+
+_Static_assert(FLT_EVAL_METHOD == 0, "floats must be computed as floats: with -mfpmath=sse on 32-bit x86");
 
 static inline float as_float(int32_t bits) {
     float x;

@@ -1,5 +1,5 @@
 /* The serial loops of the lossless codec `prism`: one plane of samples, coded row by row. docs/explain/lossless.md says
-   how and why. C11 with the vector extension of GCC and Clang; no Python, no global state. */
+   how and why. C11 with the vector extension of GCC and Clang; no Python, no global state but a switch for tests. */
 #ifndef PRISM_H
 #define PRISM_H
 
