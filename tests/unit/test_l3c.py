@@ -8,16 +8,16 @@ import torch
 
 from calotype.codec import DecodeOptions, EncodeOptions, Payload, Region
 from calotype.codecs.l3c import codec as l3c
+from calotype.codecs.l3c.digits import are_exact, digits_of, samples_of
 from calotype.codecs.l3c.drawn import pack_colours
 from calotype.codecs.l3c.freeze import freeze, thaw
 from calotype.codecs.l3c.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
 from calotype.codecs.l3c.layout import Layout
 from calotype.codecs.l3c.networks import L3C
-from calotype.codecs.l3c.digits import are_exact, digits_of, samples_of
-from calotype.codecs.l3c.samples import Interpolation
 from calotype.codecs.l3c.recipe import Recipe
+from calotype.codecs.l3c.samples import Interpolation
 from calotype.codecs.l3c.training import bits
-from calotype.codecs.l3c.units import VALUE_UNIT, LEVEL_MAX, MIXTURE_WEIGHTS
+from calotype.codecs.l3c.units import LEVEL_MAX, MIXTURE_WEIGHTS, VALUE_UNIT
 from calotype.coding import BitCounter
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image

@@ -47,7 +47,7 @@ class _MixtureBits(torch.autograd.Function):
         return torch.stack([coded, log_probability * -_BITS]).squeeze(3)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         to_location, to_scale, to_weight, share = ctx.saved_tensors
         coded, free = gradient[:, :, :, None].unbind(0)
         each = (coded * share).add_(free).mul_(-_BITS)

@@ -122,12 +122,12 @@ class Stage(nn.Module):
         self.channels = COLOURS if scale == 1 else LATENTS
         width = recipe.features
         given = 2 * LATENTS + (recipe.up if scale < SCALES else 0)
+        self.interpolation: Interpolation | None = None
         if recipe.samples:
             self.differences = Differences()
             self.interpolation = Interpolation(LOCATION_UNIT if scale == 1 else VALUE_UNIT)
             self.enter = ExactConv(given + 2 * Differences.CHANNELS, width, 3)
         else:
-            self.interpolation = None
             self.enter = ExactConv(given, width)
         self.blocks = nn.Sequential(*(DecoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = ExactConv(width, width, 3, output="signed")
