@@ -13,6 +13,7 @@ from calotype.codecs.l3c.drawn import pack_colours
 from calotype.codecs.l3c.freeze import freeze, thaw
 from calotype.codecs.l3c.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
 from calotype.codecs.l3c.layout import Layout
+from calotype.codecs.l3c.likelihood import mixture_bits
 from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
@@ -116,6 +117,33 @@ def test_weights_are_quarter_octaves():
     exact = 2 ** (np.arange(64) / 4)
     assert (np.abs(np.array(MIXTURE_WEIGHTS) - exact) <= 1).all()
     assert min(MIXTURE_WEIGHTS) > 0
+
+
+def plain_bits(symbols, location, scale, weight, count):
+    """`mixture_bits` as one would write it down; gradients are PyTorch's."""
+    distance = symbols[:, :, None] - location / 64
+    sharpness = torch.exp2(3 - scale / 8)
+    upper, lower = (torch.sigmoid((distance + edge) * sharpness) for edge in (0.5, -0.5))
+    first, last = symbols[:, :, None] <= 0, symbols[:, :, None] >= count - 1
+    inside = torch.where(last, 1.0, upper) - torch.where(first, 0.0, lower)
+    probability = (inside * torch.softmax(weight * np.log(2) / 4, 2)).sum(2)
+    return torch.stack([16 - torch.log2(probability * (2**16 - count) + 1), -torch.log2(probability)])
+
+
+def test_gradients_of_bits_are_those_of_the_plain_formula():
+    rng = torch.Generator().manual_seed(0)
+    shape = (2, 3, 4, 5, 6)
+    symbols = torch.randint(0, 25, (2, 3, 5, 6), generator=rng).double()
+    symbols[:, :, 0], symbols[:, :, 1] = 0, 24  # tails
+    location = 64 * (symbols[:, :, None] + torch.randn(shape, generator=rng).double())
+    scale, weight = (top * torch.rand(shape, generator=rng).double() for top in (50, 63))
+    given = [x.requires_grad_() for x in (symbols, location, scale, weight)]
+    wanted, found = plain_bits(*given, 25), mixture_bits(*given, 25)
+    torch.testing.assert_close(found, wanted)
+    which = torch.rand(found.shape, generator=rng).double()
+    pairs = zip(*(torch.autograd.grad((bits * which).sum(), given) for bits in (found, wanted)), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other)
 
 
 def test_training_counts_the_coders_bits(model, codec, photo):
