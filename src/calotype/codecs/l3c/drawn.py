@@ -10,7 +10,7 @@ from ...coding.planes import Plane, pack_plane, unpack_plane
 from ...coding.varint import join_records, split_records
 from ...errors import CorruptFile
 
-_HOPELESS = 1.3  # times the network's bytes: what a quick trial may need for the thorough one to be worth its time
+_HOPELESS = 1.1  # times the network's bytes: what a quick trial may need for the thorough one to be worth its time
 
 
 def pack_colours(pixels: Plane, below: int) -> bytes | None:
