@@ -144,12 +144,12 @@ class Quick:
                 near = m[x - 1, y - 1] + m[x + 1, y - 1] + m[x - 2, y] + m[x + 2, y - 1]
                 level = min(half(2 * (m[x - 1, y] + m[x, y - 1]) + near + 1), 23)
                 mean, bias = cells.get((level, hint), (700 << (level >> 1), 0))
-                guess = limited(guess + (bias >> 12) >> 1, low, high)
+                guess = limited(guess + (bias >> 13) >> 1, low, high)
                 around = [s[x - 1, y], s[x, y - 1], s[x - 1, y - 1], s[x + 1, y - 1]]
                 shape = 24 * sum(int(v > guess) << k for k, v in enumerate(around)) + level >> 1
 
                 def ask(node, t, start, end, up, level=level, hint=hint, shape=shape):
-                    keys = [(kind, node, rate) for kind in ((level, hint), shape) for rate in (5, 7)]
+                    keys = [(kind, node, rate) for kind in ((level, hint), shape) for rate in (4, 6)]
                     bit = bits.decide(limited(sum(chances.get(key, 32768) for key in keys) >> 2, 32, 65504))
                     for key in keys:
                         c = chances.get(key, 32768)

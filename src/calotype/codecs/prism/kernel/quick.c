@@ -21,8 +21,8 @@ static inline int twice_guess_by(const int32_t *own, const int32_t *other, int s
 }
 
 static inline void learn(uint16_t chance[2], int bit) {
-    chance[0] = (uint16_t)(bit ? chance[0] + ((65535 - chance[0]) >> 5) : chance[0] - (chance[0] >> 5));
-    chance[1] = (uint16_t)(bit ? chance[1] + ((65535 - chance[1]) >> 7) : chance[1] - (chance[1] >> 7));
+    chance[0] = (uint16_t)(bit ? chance[0] + ((65535 - chance[0]) >> 4) : chance[0] - (chance[0] >> 4));
+    chance[1] = (uint16_t)(bit ? chance[1] + ((65535 - chance[1]) >> 6) : chance[1] - (chance[1] >> 6));
 }
 
 static inline int code_sample(prism_plane *p, quick_cell *c, uint16_t (*shape)[2], int guess, int sample) {
@@ -69,7 +69,7 @@ int prism_code_quick(prism_plane *p, const prism_plane *first, const prism_plane
                                  missed[x - 2] + missed_above[x + 2];
             const int level = smaller(half_octaves(activity + 1), QUICK_LEVELS - 1);
             quick_cell *c = &p->quick[level][hint];
-            guess = smaller(larger((guess + (c->bias >> 12)) >> 1, p->low), p->high);
+            guess = smaller(larger((guess + (c->bias >> 13)) >> 1, p->low), p->high);
             const int pattern = (row[x - 1] > guess) | (above[x] > guess) << 1 | (above[x - 1] > guess) << 2 |
                                 (above[x + 1] > guess) << 3;
             row[x] = code_sample(p, c, p->shapes[(pattern * QUICK_LEVELS + level) / 2], guess, out[x]);
