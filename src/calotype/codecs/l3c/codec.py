@@ -184,7 +184,7 @@ class L3CCodec:
         *mixtures, coefficient = outputs
         height, width = coefficient.shape[2:]
         parameters = _mixtures(mixtures, COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
-        factors = coefficient.reshape(COLOURS, -1, height, width).astype(np.int32)
+        factors = coefficient.reshape(COLOURS, self.recipe.mixtures, height, width).astype(np.int32)
         decoded = np.empty((height * width, COLOURS), np.uint8)
         if known is None:
             left = np.arange(height * width)
@@ -192,8 +192,8 @@ class L3CCodec:
             found, left = known.places(height, width)
             decoded[found] = known.samples.transpose(1, 2, 0)[found // width // 2, found % width // 2]
             parameters, factors = _at(parameters, left), _at(factors, left)
-        parameters = parameters.reshape(COLOURS, 3, -1, len(left))
-        green_red, blue_red, blue_green = factors.reshape(COLOURS, -1, len(left))
+        parameters = parameters.reshape(COLOURS, 3, self.recipe.mixtures, len(left))
+        green_red, blue_red, blue_green = factors.reshape(COLOURS, self.recipe.mixtures, len(left))
         given = None if pixels is None else pixels.reshape(-1, COLOURS)[left].astype(np.int32)
 
         def code(colour: int) -> Int32:
