@@ -29,7 +29,16 @@ SOON = 20.0  # seconds, on a busy machine; a job that hangs takes 60
 NAMES = [f"{letter}.png" for letter in "abcdefg"]
 
 ENCODE = _Encode(
-    model=MODEL, device=None, quality=100, target_size=None, target_bpp=None, strip=False, threads=1, max_pixels=10**6
+    model=MODEL,
+    lossless=False,
+    device=None,
+    quality=100,
+    target_size=None,
+    target_bpp=None,
+    effort=None,
+    strip=False,
+    threads=1,
+    max_pixels=10**6,
 )
 
 

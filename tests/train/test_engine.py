@@ -119,9 +119,10 @@ def test_a_model_in_evaluation_is_measured_without_chance() -> None:
         model = training.build(recipe)
         crops, numbers = torch.rand(1, 3, 64, 64), torch.tensor([0.5])
         with torch.no_grad():
-            assert training.loss(model, crops, numbers)[0] != training.loss(model, crops, numbers)[0]
+            # The noise moves the rate of a new model by little; two draws may round to one float.
+            assert len({float(training.loss(model, crops, numbers)[0]) for _ in range(8)}) > 1
             model.eval()
-            assert training.loss(model, crops, numbers)[0] == training.loss(model, crops, numbers)[0]
+            assert len({float(training.loss(model, crops, numbers)[0]) for _ in range(2)}) == 1
 
 
 class Line(torch.nn.Module):
