@@ -11,6 +11,8 @@ from calotype.codecs.vae.freeze import freeze, thaw
 from calotype.codecs.vae.layout import Layout
 from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
+from calotype.codecs.vae.rounding import nearest, thrifty
+from calotype.coding import Tables
 from calotype.coding.planes import pack_plane, unpack_plane
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
@@ -242,3 +244,47 @@ def test_recipes_refuse_unknown_keys():
         Recipe.from_dict(SWIFT.to_dict() | {"widht": 3}, "here.toml")
     with pytest.raises(Unsupported, match="no recipe 'swfit'"):
         Recipe.load("swfit")
+
+
+@pytest.fixture(scope="module")
+def residuals():
+    """Values, some of them ties, and the table of each: narrow and wide ones."""
+    rng = np.random.default_rng(3)
+    index = rng.integers(0, 3, (1, 6, 20, 30)).astype(np.int32)
+    x = rng.laplace(size=index.shape) * np.array([0.3, 1.0, 5.0])[index]
+    x[..., :4] = np.round(2 * x[..., :4]) / 2
+    return x.astype(np.float32), Tables.gaussian([0.3, 1.0, 5.0]), index
+
+
+def test_without_worth_bits_do_not_move_symbols(residuals):
+    x, tables, index = residuals
+    np.testing.assert_array_equal(thrifty(x, tables, index, np.zeros((1, 1, 1, 1), np.float32)), nearest(x))
+
+
+def test_symbols_are_the_better_of_two_candidates(residuals):
+    x, tables, index = residuals
+    worth = np.float32([0.02, 0.05, 0.1, 0.2, 0.5, 1.0])[None, :, None, None]
+    symbols = thrifty(x, tables, index, worth)
+    candidates = np.stack([nearest(x), nearest(x) - np.sign(nearest(x))])
+    costs = np.stack([(x - q) ** 2 + worth * tables.bits(q, index) for q in candidates])
+    chosen = (x - symbols) ** 2 + worth * tables.bits(symbols, index)
+    np.testing.assert_array_equal(chosen, costs.min(0))
+    assert tables.bits(symbols, index).sum() < 0.9 * tables.bits(nearest(x), index).sum()
+
+
+def test_latents_that_count_little_are_rounded_to_zero_first(codec):
+    worth = codec._bit_worth(codec._position(100))[0, :, 0, 0]
+    gains = codec._vectors["inverse_gain"][-1]
+    assert np.median(worth) == pytest.approx(vae.BIT_WORTH, rel=0.1)
+    np.testing.assert_array_equal(np.argsort(worth, kind="stable"), np.argsort(-np.abs(gains), kind="stable"))
+
+
+def test_thrift_saves_bits_and_files_still_decode(codec, photo, monkeypatch):
+    thrift = encode(codec, photo, quality=40)
+    decoded = codec.decode(thrift, DecodeOptions()).pixels
+    monkeypatch.setattr(vae, "BIT_WORTH", 0.0)
+    plain = encode(codec, photo, quality=40)
+    errors = [np.square(x.astype(float) - photo).mean() for x in (decoded, codec.decode(plain, DecodeOptions()).pixels)]
+    sizes = [sum(len(chunk.body) for chunk in payload.chunks) for payload in (thrift, plain)]
+    assert sizes[0] < 0.99 * sizes[1]
+    assert errors[0] < 1.2 * errors[1]
