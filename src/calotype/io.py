@@ -1,6 +1,6 @@
 """Pictures in files <-> `Image`, through Pillow; and writing files whole or not at all.
 
-Nothing is reduced silently: deep colour that Pillow would cut to 8 bits, animations and floats are refused.
+Nothing is reduced silently: deep colour passes by Pillow (`deep`) or is refused, as are animations and floats.
 Metadata is kept as it is; the orientation stays in Exif and the pixels stay as they are stored.
 """
 
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from . import deep
 from .container import DEFAULT_MAX_PIXELS
 from .errors import CorruptFile, LimitExceeded, Unsupported
 from .image import Image, Metadata
@@ -42,7 +44,8 @@ _MODES = {
     "PNG": {"L", "LA", "RGB", "RGBA"}, "TIFF": {"L", "LA", "RGB", "RGBA"}, "WEBP": {"L", "LA", "RGB", "RGBA"},
     "BMP": {"L", "RGB"}, "PPM": {"L", "RGB"}, "JPEG": {"L", "RGB"},
 }  # fmt: skip
-_DEEP_GREY = {"PNG", "TIFF", "PPM"}  # formats that can take 16-bit grey
+_DEEP_GREY = {"PNG", "TIFF", "PPM"}  # formats of 16-bit grey, through Pillow
+_DEEP_COLOUR = {"PNG", "TIFF"}  # of 16-bit colours, through `deep`; to write, only PNG
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},  # not visibly worse than the decoded picture
     "PNG": {"compress_level": 2},  # a third of the default's time, about a tenth larger
@@ -76,14 +79,14 @@ def read_image(file: str | os.PathLike[str] | IO[bytes], max_pixels: int | None 
     """Read a picture with its metadata.
 
     Grey, grey with alpha, RGB and RGBA keep their mode. Palettes become RGB or RGBA, CMYK becomes RGB (with
-    its colour profile if there is one). Grey with 16 bits stays at 16 bits.
+    its colour profile if there is one). 16 bits stay 16 bits: grey always, colours of PNG and TIFF with imagecodecs.
 
     Raises
     ------
     CorruptFile
         Not a picture that Pillow knows, or a damaged one.
     Unsupported
-        An animation, floating point, or colour with more than 8 bits.
+        An animation, floating point, or more bits than can be kept.
     LimitExceeded
         More than `max_pixels` pixels; noticed before they are decoded.
     OSError
@@ -126,8 +129,13 @@ def encode_image(image: Image, format: str) -> bytes:
     format = format.upper()
     if format not in _MODES:
         raise Unsupported(f"cannot write the format {format!r}; possible: {', '.join(_MODES)}")
-    if image.mode not in _MODES[format] or (image.depth == 16 and format not in _DEEP_GREY):
+    deep_colour = image.depth == 16 and image.channels > 1
+    deep_formats = {"PNG"} if deep_colour else _DEEP_GREY
+    if image.mode not in _MODES[format] or (image.depth == 16 and format not in deep_formats):
         raise Unsupported(f"{format} cannot hold {image.depth}-bit {image.mode} pixels; write PNG instead")
+    if deep_colour and not image.views:
+        pixel = Image(np.zeros((1, 1, 1), np.uint8), metadata=image.metadata)
+        return deep.encode_png(image.pixels.astype(np.uint16, copy=False), like=encode_image(pixel, "PNG"))
     out = io.BytesIO()
     options = dict(_OPTIONS.get(format, {})) | _metadata_options(image.metadata, format)
     try:
@@ -236,9 +244,10 @@ def _read(file: IO[bytes], name: str, max_pixels: int | None) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is none of ours to judge
             picture = _open(file, name)
-            _refuse(picture, file, name, max_pixels)
-            picture.load()
-            return from_pillow(picture)
+            _refuse(picture, max_pixels)
+            pixels = _deep_pixels(picture, file)
+            picture.load()  # in any case: metadata may follow the pixels
+            return from_pillow(picture) if pixels is None else Image(pixels, 16, _metadata(picture))
     except (Unsupported, LimitExceeded, CorruptFile) as error:
         raise type(error)(f"{name}: {error}") from None
     except DecompressionBombError as error:
@@ -267,8 +276,8 @@ def _open(file: IO[bytes], name: str) -> Pillow.Image:
     raise CorruptFile(f"this is not an intact picture of a known format ({', '.join(READ_FORMATS)})")
 
 
-def _refuse(picture: Pillow.Image, file: IO[bytes], name: str, max_pixels: int | None) -> None:
-    """Refuse what is too large or would be reduced, before the pixels are decoded."""
+def _refuse(picture: Pillow.Image, max_pixels: int | None) -> None:
+    """Refuse what is too large or more than one picture, before the pixels are decoded."""
     if max_pixels is not None and math.prod(picture.size) > max_pixels:
         raise LimitExceeded(
             f"{math.prod(picture.size):,} pixels are more than the limit of {max_pixels:,}; "
@@ -277,9 +286,20 @@ def _refuse(picture: Pillow.Image, file: IO[bytes], name: str, max_pixels: int |
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":  # a phone's MPO holds one photo and helpers
         raise Unsupported(f"{frames} frames or pages; extract one picture first")
+
+
+def _deep_pixels(picture: Pillow.Image, file: IO[bytes]) -> npt.NDArray[np.uint16] | None:
+    """Pixels that Pillow would reduce, or None where it does not. Refuses those that nothing here can read whole."""
     bits = _sample_bits(picture, file)
-    if bits > 8 and picture.mode in _PLAIN | set(_CONVERT) | {"CMYK"}:
-        raise Unsupported(f"{bits} bits per channel would be cut to 8; convert to 8-bit (or 16-bit grey) first")
+    if bits <= 8 or picture.mode not in _PLAIN | set(_CONVERT) | {"CMYK"}:
+        return None
+    if bits != 16 or picture.format not in _DEEP_COLOUR:
+        raise Unsupported(f"{bits} bits per channel would be cut to 8; convert to 8-bit, or to 16-bit PNG, first")
+    position = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(position)
+    return deep.read_pixels(data, picture)
 
 
 def _sample_bits(picture: Pillow.Image, file: IO[bytes]) -> int:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from PIL import ImageCms
 
 from calotype.errors import CorruptFile, LimitExceeded, Unsupported
 from calotype.image import Image, Metadata
-from calotype.io import _sample_bits, from_pillow, read_image, to_pillow, write_bytes, write_image
+from calotype.io import _sample_bits, encode_image, from_pillow, read_image, to_pillow, write_bytes, write_image
 
 EXIF = Pillow.Exif()
 EXIF[0x0112] = 6  # orientation: turn right
@@ -101,25 +103,99 @@ def test_sixteen_bit_grey_stays(tmp_path: Path, format: str) -> None:
     np.testing.assert_array_equal(read_image(path).pixels, image.pixels)
 
 
-def test_sixteen_bit_colour_is_refused_not_reduced(tmp_path: Path) -> None:
-    import struct
-    import zlib
+@pytest.fixture(scope="module")
+def deep_pixels() -> np.ndarray:
+    """(30, 41, 4) samples of 16 bits."""
+    return np.random.default_rng(5).integers(0, 65536, (30, 41, 4), dtype=np.uint16)
 
-    def chunk(tag: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
 
-    rows = b"".join(b"\0" + bytes(4 * 6) for _ in range(3))
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0))
-    png += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    assert Pillow.open(io.BytesIO(png)).mode == "RGB"  # Pillow would reduce it and not say so
-    ppm = b"P6\n# a comment 9 9\n4 3\n65535\n" + bytes(4 * 3 * 6)
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bit_colours_come_back_from_png(tmp_path: Path, deep_pixels: np.ndarray, channels: int) -> None:
+    pytest.importorskip("imagecodecs")
+    image = Image(deep_pixels[..., :channels], 16, METADATA)
+    write_image(tmp_path / "a.png", image)
+    again = read_image(tmp_path / "a.png")
+    assert again.depth == 16
+    np.testing.assert_array_equal(again.pixels, image.pixels)
+    assert again.metadata == METADATA
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "zlib", "predictor": True},
+        {"compression": "lzw", "rowsperstrip": 7},
+        {"planarconfig": "separate"},
+        {"byteorder": ">", "tile": (16, 16)},
+    ],
+)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colours_are_read_from_tiff(
+    deep_pixels: np.ndarray, channels: int, options: dict[str, Any]
+) -> None:
+    pytest.importorskip("imagecodecs")
     tifffile = pytest.importorskip("tifffile")
-    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((3, 4, 3), np.uint16), photometric="rgb")
-    tiff = (tmp_path / "deep.tif").read_bytes()
-    for data in (png, ppm, tiff):
-        with pytest.raises(Unsupported, match="16 bits per channel") as caught:
+    pixels, file = deep_pixels[..., :channels], io.BytesIO()
+    stored = np.moveaxis(pixels, -1, 0) if options.get("planarconfig") == "separate" else pixels
+    alpha = ["unassalpha"] if channels == 4 else None
+    tifffile.imwrite(file, stored, photometric="rgb", extrasamples=alpha, iccprofile=b"profile", **options)
+    image = read_image(io.BytesIO(file.getvalue()))
+    assert (image.depth, image.metadata.icc) == (16, b"profile")
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bit_tiff_is_turned_as_eight_bit_ones_are(deep_pixels: np.ndarray, orientation: int) -> None:
+    pytest.importorskip("imagecodecs")
+    tifffile = pytest.importorskip("tifffile")
+
+    def read(pixels: np.ndarray) -> Image:
+        file, tag = io.BytesIO(), (274, "H", 1, orientation, True)
+        tifffile.imwrite(file, pixels, photometric="rgb", extratags=[tag])
+        return read_image(io.BytesIO(file.getvalue()))
+
+    deep, plain = read(deep_pixels[..., :3]), read((deep_pixels[..., :3] >> 8).astype(np.uint8))
+    np.testing.assert_array_equal(deep.pixels >> 8, plain.pixels)
+    assert deep.metadata == plain.metadata
+
+
+def test_sixteen_bit_colours_of_other_kinds_are_refused(deep_pixels: np.ndarray) -> None:
+    pytest.importorskip("imagecodecs")
+    tifffile = pytest.importorskip("tifffile")
+    premultiplied, inks = io.BytesIO(), io.BytesIO()
+    tifffile.imwrite(premultiplied, deep_pixels, photometric="rgb", extrasamples=["assocalpha"])
+    tifffile.imwrite(inks, deep_pixels, photometric="separated")
+    ppm = b"P6\n# a comment 9 9\n4 3\n65535\n" + bytes(4 * 3 * 6)
+    for data in (premultiplied.getvalue(), inks.getvalue(), ppm):
+        with pytest.raises(Unsupported, match="16 bits per channel"):
             read_image(io.BytesIO(data))
-        assert "8-bit" in str(caught.value)
+    with pytest.raises(Unsupported, match="write PNG instead"):
+        encode_image(Image(deep_pixels, 16), "TIFF")
+
+
+def test_damaged_sixteen_bit_colours_are_told(deep_pixels: np.ndarray) -> None:
+    pytest.importorskip("imagecodecs")
+    data = encode_image(Image(deep_pixels, 16), "PNG")
+    for damaged in (data[:900], data[:3000] + bytes(40) + data[3040:]):
+        with pytest.raises(CorruptFile):
+            read_image(io.BytesIO(damaged))
+    with pytest.raises(LimitExceeded):
+        read_image(io.BytesIO(data), max_pixels=100)
+
+
+def test_without_imagecodecs_sixteen_bit_colours_are_refused_not_reduced(
+    deep_pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("imagecodecs")
+    image = Image(deep_pixels, 16)
+    data = encode_image(image, "PNG")
+    assert Pillow.open(io.BytesIO(data)).mode == "RGBA"  # Pillow would reduce it and not say so
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(Unsupported, match="pip install"):
+        read_image(io.BytesIO(data))
+    with pytest.raises(Unsupported, match="pip install"):
+        encode_image(image, "PNG")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +309,8 @@ def test_a_missing_file_is_the_system_s_error(tmp_path: Path) -> None:
         ("a.bmp", (4, 4, 4), 8),
         ("a.ppm", (4, 4, 2), 8),
         ("a.webp", (4, 4, 1), 16),
-        ("a.png", (4, 4, 3), 16),
+        ("a.tif", (4, 4, 3), 16),
+        ("a.png", (2, 4, 4, 3), 16),
         ("a.png", (4, 4, 1), 10),
         ("a.png", (2, 4, 4, 3), 8),
         ("a.jxl", (4, 4, 3), 8),
