@@ -387,9 +387,10 @@ def write(
 ) -> None:
     """Write a `.calo` file, or a picture file if the path ends so. A failure leaves no file."""
     if os.fspath(path).lower().endswith(ENDING):
-        data = _choose(model, lossless).encode(
-            image, quality, target_bytes=target_bytes, target_bpp=target_bpp, effort=effort, threads=threads
-        )
+        data = encode(
+            image, quality, model=model, lossless=lossless,
+            target_bytes=target_bytes, target_bpp=target_bpp, effort=effort, threads=threads,
+        )  # fmt: skip
         io.write_bytes(path, data)
     elif lossless or any(option is not None for option in (quality, model, target_bytes, target_bpp, effort)):
         raise Unsupported(f"quality, model, target and effort belong to {ENDING} files, not to {os.fspath(path)!r}")
@@ -425,10 +426,7 @@ def load(
     Unsupported
         There is no such device or precision, or no PyTorch; or the model is not lossless.
     """
-    card = registry.find(model, lossless)
-    if lossless and not registry.codec_info(card.codec).lossless:
-        raise Unsupported(f"{card.name} is not lossless; leave out the model to take one that is")
-    return _open(card, device, precision)
+    return _open(registry.find(model, lossless), device, precision)
 
 
 def _open(card: ModelInfo, device: str | None, precision: str | None = None) -> Model:
@@ -470,8 +468,8 @@ def info(data: bytes) -> FileInfo:
 def _choose(model: str | os.PathLike[str] | Model | None, lossless: bool) -> Model:
     if not isinstance(model, Model):
         return load(model, lossless=lossless)
-    if lossless and not model.info.lossless:
-        raise Unsupported(f"{model.name} is not lossless; leave out the model to take one that is")
+    if lossless:
+        registry.refuse_lossy(model.name, model.info)
     return model
 
 

@@ -1,6 +1,6 @@
 """Pictures in files <-> `Image`, through Pillow; and writing files whole or not at all.
 
-Nothing is reduced silently: deep colour passes by Pillow (`deep`) or is refused, as are animations and floats.
+Nothing is reduced silently: deep colour passes by Pillow (`deep_colour`) or is refused, as are animations and floats.
 Metadata is kept as it is; the orientation stays in Exif and the pixels stay as they are stored.
 """
 
@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import deep
+from . import deep_colour
 from .container import DEFAULT_MAX_PIXELS
 from .errors import CorruptFile, LimitExceeded, Unsupported
 from .image import Image, Metadata
@@ -44,8 +44,8 @@ _MODES = {
     "PNG": {"L", "LA", "RGB", "RGBA"}, "TIFF": {"L", "LA", "RGB", "RGBA"}, "WEBP": {"L", "LA", "RGB", "RGBA"},
     "BMP": {"L", "RGB"}, "PPM": {"L", "RGB"}, "JPEG": {"L", "RGB"},
 }  # fmt: skip
-_DEEP_GREY = {"PNG", "TIFF", "PPM"}  # formats of 16-bit grey, through Pillow
-_DEEP_COLOUR = {"PNG", "TIFF"}  # of 16-bit colours, through `deep`; to write, only PNG
+_DEEP_GREY = {"PNG", "TIFF", "PPM"}  # formats that can take 16-bit grey
+_DEEP_COLOUR = {"PNG"}  # and 16-bit colours
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},  # not visibly worse than the decoded picture
     "PNG": {"compress_level": 2},  # a third of the default's time, about a tenth larger
@@ -129,13 +129,14 @@ def encode_image(image: Image, format: str) -> bytes:
     format = format.upper()
     if format not in _MODES:
         raise Unsupported(f"cannot write the format {format!r}; possible: {', '.join(_MODES)}")
-    deep_colour = image.depth == 16 and image.channels > 1
-    deep_formats = {"PNG"} if deep_colour else _DEEP_GREY
+    _refuse_views(image)
+    colours = image.channels > 1
+    deep_formats = _DEEP_COLOUR if colours else _DEEP_GREY
     if image.mode not in _MODES[format] or (image.depth == 16 and format not in deep_formats):
         raise Unsupported(f"{format} cannot hold {image.depth}-bit {image.mode} pixels; write PNG instead")
-    if deep_colour and not image.views:
+    if image.depth == 16 and colours:
         pixel = Image(np.zeros((1, 1, 1), np.uint8), metadata=image.metadata)
-        return deep.encode_png(image.pixels.astype(np.uint16, copy=False), like=encode_image(pixel, "PNG"))
+        return deep_colour.encode_png(image.pixels.astype(np.uint16, copy=False), like=encode_image(pixel, "PNG"))
     out = io.BytesIO()
     options = dict(_OPTIONS.get(format, {})) | _metadata_options(image.metadata, format)
     try:
@@ -145,12 +146,16 @@ def encode_image(image: Image, format: str) -> bytes:
     return out.getvalue()
 
 
+def _refuse_views(image: Image) -> None:
+    if image.views:
+        raise Unsupported(f"a picture file holds one view, this image has {image.views}")
+
+
 def to_pillow(image: Image) -> Pillow.Image:
     """Make a Pillow image; its `info` holds `icc_profile`, `exif` and `xmp`."""
     from PIL import Image as Pillow
 
-    if image.views:
-        raise Unsupported(f"a picture file holds one view, this image has {image.views}")
+    _refuse_views(image)
     if image.depth not in (8, 16) or (image.depth == 16 and image.channels > 1):
         raise Unsupported(f"Pillow has no {image.depth}-bit {image.mode} pixels; take them as an array")
     pixels = image.pixels[..., 0] if image.channels == 1 else image.pixels
@@ -293,13 +298,13 @@ def _deep_pixels(picture: Pillow.Image, file: IO[bytes]) -> npt.NDArray[np.uint1
     bits = _sample_bits(picture, file)
     if bits <= 8 or picture.mode not in _PLAIN | set(_CONVERT) | {"CMYK"}:
         return None
-    if bits != 16 or picture.format not in _DEEP_COLOUR:
+    if bits != 16 or picture.format not in deep_colour.FORMATS:
         raise Unsupported(f"{bits} bits per channel would be cut to 8; convert to 8-bit, or to 16-bit PNG, first")
     position = file.tell()
     file.seek(0)
     data = file.read()
     file.seek(position)
-    return deep.read_pixels(data, picture)
+    return deep_colour.read_pixels(data, picture)
 
 
 def _sample_bits(picture: Pillow.Image, file: IO[bytes]) -> int:

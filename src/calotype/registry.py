@@ -57,7 +57,6 @@ class ModelInfo:
     """The weights file."""
     default: bool = False
     """Whether it is taken where no model is named: once among lossy, once among lossless ones."""
-    lossless: bool = False
     description: str = ""
     card: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """All that the card says: training, results."""
@@ -65,6 +64,11 @@ class ModelInfo:
     @property
     def codec(self) -> str:
         return self.name.partition(".")[0]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether every pixel comes back. Imports the codec."""
+        return codec_info(self.codec).lossless
 
 
 def list_models() -> list[ModelInfo]:
@@ -82,13 +86,30 @@ def find(name: str | os.PathLike[str] | None = None, lossless: bool = False) -> 
     ------
     WeightsNotFound
         It is not installed.
+    Unsupported
+        The model that is named is lossy, and a lossless one is asked for.
     """
-    if name is None:
-        for model in _all_models():
-            if model.default and model.lossless == lossless:
-                return model
-        kind = "lossless" if lossless else "lossy"
-        raise WeightsNotFound(f"no default {kind} model is installed; name one of: {_installed()}")
+    found = _default(lossless) if name is None else _named(name)
+    if lossless:
+        refuse_lossy(found.name, codec_info(found.codec))
+    return found
+
+
+def refuse_lossy(name: str, info: CodecInfo) -> None:
+    """Raise `Unsupported` if a model's codec is not lossless."""
+    if not info.lossless:
+        raise Unsupported(f"{name} is not lossless; leave out the model to take one that is")
+
+
+def _default(lossless: bool) -> ModelInfo:
+    for model in _all_models():
+        if model.default and model.lossless == lossless:
+            return model
+    kind = "lossless" if lossless else "lossy"
+    raise WeightsNotFound(f"no default {kind} model is installed; name one of: {_installed()}")
+
+
+def _named(name: str | os.PathLike[str]) -> ModelInfo:
     text = os.fspath(name)
     if text.endswith(WEIGHTS_ENDING):
         return _from_path(Path(text))
@@ -225,8 +246,8 @@ def _read_card(card: Path, weights: Path) -> ModelInfo:
         raise CorruptFile(f"{card} is not the card of a weights file: {error!r}") from None
     if not re.fullmatch(r"[a-z][a-z0-9-]*\.[\w.-]+", name) or len(digest) != 4:
         raise CorruptFile(f"{card}: `name` must be codec.recipe and `digest` 8 hexadecimal digits")
-    default, lossless = entries.get("default") is True, entries.get("lossless") is True
-    return ModelInfo(name, digest, weights, default, lossless, str(entries.get("description", "")), entries)
+    default, description = entries.get("default") is True, str(entries.get("description", ""))
+    return ModelInfo(name, digest, weights, default, description, entries)
 
 
 def _installed() -> str:

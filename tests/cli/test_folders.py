@@ -104,10 +104,14 @@ def test_a_cut_run_goes_on(folder: Path, jobs: str) -> None:
 
 
 def test_a_wrong_model_or_device_is_one_error(folder: Path) -> None:
-    for words in (["-m", "vae.nonsense"], ["-m", MODEL, "--device", "nonsense"]):
+    for words, said in (
+        (["-m", "vae.nonsense"], "nonsense"),
+        (["-m", MODEL, "--device", "nonsense"], "nonsense"),
+        (["-m", "vae.swift", "--lossless"], "vae.swift is not lossless"),
+    ):
         done = calotype(folder, "encode", "in", "-o", "out", *words)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
-        assert "nonsense" in done.stderr
+        assert said in done.stderr
 
 
 def test_a_device_is_handed_on(folder: Path) -> None:

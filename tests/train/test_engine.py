@@ -279,15 +279,15 @@ def test_a_run_goes_on_from_pieces(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_stops_in_time_and_goes_on_when_repeated(data: Path, tmp_path: Path) -> None:
-    schedule = Schedule(3600.0, batch=1, crop=64, late_crop=64)
+    schedule = Schedule(120.0, batch=1, crop=64, late_crop=64)
     run = Run("vae.swift", [data], tmp_path, schedule, stop_after=2.0)
     progress = train(run)
-    assert 0 < progress.elapsed < 600.0
+    assert 0 < progress.elapsed < schedule.total
     assert load_state(tmp_path / STATE)["step"] == progress.step
     shorter = replace(schedule, total=progress.elapsed + 1)
-    again = train(replace(run, schedule=shorter, stop_after=3600.0))
+    again = train(replace(run, schedule=shorter, stop_after=None))
     assert again.step > progress.step
-    assert shorter.total <= again.elapsed < 600.0
+    assert again.elapsed >= shorter.total
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     curves = [line["validation_curve"] for line in log if "validation_curve" in line]
     assert len(curves) == 2

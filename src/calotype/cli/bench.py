@@ -25,7 +25,8 @@ def bench(
     codecs: Annotated[
         str,
         typer.Option(
-            metavar="LIST", help="Models (prism.photo@3: at effort 3), weights files, all, none. Default: vae.swift."
+            metavar="LIST",
+            help="Models (prism.photo@3: at effort 3), weights files, all, none. Default: the default model.",
         ),
     ] = "",
     rivals: Annotated[

@@ -30,7 +30,9 @@ def encode(
     ] = False,
     effort: Annotated[
         int | None,
-        typer.Option("-e", "--effort", min=1, max=9, help="Of lossless models: 1 (quickest) to 9 (smallest file)."),
+        typer.Option(
+            "-e", "--effort", min=1, max=9, help="1 (quickest) to 9 (smallest file), of models that have efforts."
+        ),
     ] = None,
     force: Force = False,
     skip: Skip = False,
@@ -56,7 +58,7 @@ def encode(
     from ..runtime.engine import resolve_device
 
     work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json)
-    registry.find(model, lossless)  # a wrong name is one error, not one for each picture
+    registry.find(model, lossless)  # a wrong model is one error, not one for each picture
     device = resolve_device(device)
     processes, threads = share(jobs, threads, device, len(work))
     make = _Encode(model, lossless, device, quality, target_size, target_bpp, effort, strip, threads, max_pixels)

@@ -36,7 +36,6 @@ def export_run(folder: Path, out: Path) -> Path:
         "digest": weights.digest.hex(),
         "description": before.get("description", weights.recipe["source"]),
         "default": before.get("default", False),
-        **({"lossless": True} if before.get("lossless") else {}),
         "bytes": len(data),
         "training": training_table(state),
     }

@@ -174,11 +174,12 @@ class VAECodec:
         (features,) = get("hyper_synthesis", threads)(z=z.astype(np.float32), rate=rate)
         inputs = {"features": features, "rate": self._rate_plane(position, features.shape)}
         decoded = np.zeros((1, self.recipe.latents, *shape), np.int32)
-        steps, bit_worth = self.recipe.context_steps, self._bit_worth(position)
+        steps = self.recipe.context_steps
+        given = None if scaled is None else (scaled, self._bit_worth(position))
         for step in range(steps):
             mean, index = get(f"context{step}", threads)(**inputs)
-            y = None if scaled is None else np.concatenate(step_of(scaled, step, steps), 1)
-            coded = self._code_latents(coder, y, mean, index, np.concatenate(step_of(bit_worth, step, steps), 1))
+            parts = None if given is None else [np.concatenate(step_of(x, step, steps), 1) for x in given]
+            coded = self._code_latents(coder, parts, mean, index)
             put_step(decoded, coded, step, steps)
             known = coded.astype(np.float32)
             inputs["known"] = np.concatenate([inputs["known"], known], 1) if step else known
@@ -191,11 +192,16 @@ class VAECodec:
         index = np.broadcast_to(index[:, None, None], shape)[None]
         return _code(coder, None if x is None else nearest(x), self._side_tables, index)
 
-    def _code_latents(self, coder: Coder, y: Floats | None, mean: Floats, index: Floats, bit_worth: Floats) -> Integers:
-        """Scaled latents with their predicted mean (sixteenths) and table -> decoded, in sixteenths."""
-        tables, indices = self._latent_tables, index.astype(np.int32)
+    def _code_latents(self, coder: Coder, parts: list[Floats] | None, mean: Floats, index: Floats) -> Integers:
+        """Latents with their predicted mean (sixteenths) and table -> decoded, in sixteenths.
+
+        `parts` are scaled latents and what a bit is worth to each, or None when decoding.
+        """
+        tables, indices, symbols = self._latent_tables, index.astype(np.int32), None
         assert tables is not None
-        symbols = None if y is None else thrifty(y - mean / np.float32(LATENT_UNIT), tables, indices, bit_worth)
+        if parts is not None:
+            y, bit_worth = parts
+            symbols = thrifty(y - mean / np.float32(LATENT_UNIT), tables, indices, bit_worth)
         return _code(coder, symbols, tables, indices) * LATENT_UNIT + mean.astype(np.int32)
 
     # --- rates ----------------------------------------------------------------------------------------------------

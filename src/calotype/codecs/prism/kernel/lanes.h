@@ -21,14 +21,13 @@ static inline lanes choose(masks which, lanes yes, lanes no) { return (lanes)(((
 static inline lanes lanes_most(lanes a, lanes b) { return choose(a > b, a, b); }
 static inline lanes lanes_magnitude(lanes x) { return (lanes)((masks)x & 0x7fffffff); }
 
-/* exp(-x) for x >= 0, to 1e-5 of its value; what is below e^-16 counts as that. */
+/* As `decay`. */
 static inline lanes lanes_decay(lanes x) {
     const lanes limit = 16.0f - (lanes){0};
     const lanes scaled = choose(x < limit, x, limit) * 1.44269504f;
     const masks whole = __builtin_convertvector(scaled, masks);
-    const lanes part = __builtin_convertvector(whole, lanes) - scaled; /* in (-1, 0] */
-    const lanes power = 1.0f + part * (0.69306098f + part * (0.23946224f + part * (0.05325775f + part * 0.00685973f)));
-    return (lanes)((masks)power - (whole << 23));
+    const lanes part = __builtin_convertvector(whole, lanes) - scaled;
+    return (lanes)((masks)POWER(part) - (whole << 23));
 }
 
 /* ln(x) for normal x > 0, to 2e-5. */
@@ -40,7 +39,7 @@ static inline lanes lanes_logarithm(lanes x) {
     return exponent * 0.69314718f + fraction;
 }
 
-/* Quarter octaves of x > 0 (not exact ones: straight lines between powers of two). */
+/* As `quarter_octaves`. */
 static inline masks lanes_quarter_octaves(lanes x) { return ((masks)x >> 21) - (127 << 2); }
 
 #endif

@@ -27,22 +27,15 @@ static inline float within(float x, float low, float high) { return least(most(x
 static inline float magnitude(float x) { return as_float(as_bits(x) & 0x7fffffff); }
 static inline int at_most(int x, int limit) { return x < limit ? x : limit; }
 
+/* 2^part for part in (-1, 0], of a float or of lanes. */
+#define POWER(part) (1.0f + (part) * (0.69306098f + (part) * (0.23946224f + (part) * (0.05325775f + (part) * 0.00685973f))))
+
 /* exp(-x) for x >= 0, to 1e-5 of its value; what is below e^-16 counts as that. */
 static inline float decay(float x) {
     const float scaled = least(x, 16.0f) * 1.44269504f;
     const int32_t whole = (int32_t)scaled;
-    const float part = (float)whole - scaled; /* in (-1, 0] */
-    const float power = 1.0f + part * (0.69306098f + part * (0.23946224f + part * (0.05325775f + part * 0.00685973f)));
-    return as_float(as_bits(power) - whole * (1 << 23));
-}
-
-/* ln(x) for normal x > 0, to 2e-5. */
-static inline float logarithm(float x) {
-    const int32_t bits = as_bits(x);
-    const float exponent = (float)((bits >> 23) - 127);
-    const float m = as_float((bits & 0x7fffff) | 0x3f800000) - 1.0f;
-    const float fraction = m * (0.99939754f + m * (-0.49122156f + m * (0.28795043f + m * (-0.13476604f + m * 0.03180657f))));
-    return exponent * 0.69314718f + fraction;
+    const float part = (float)whole - scaled;
+    return as_float(as_bits(POWER(part)) - whole * (1 << 23));
 }
 
 /* 1 / (1 + exp(-x)), from 1e-5 to 1 - 1e-5. */

@@ -14,7 +14,6 @@ enum {
     COUNT_MAX = 255,     /* what counters of use stop at */
 
     FILTERS_MAX = 6,
-    EXPERTS_MAX = FILTERS_MAX + 2, /* the filters, the median rule, the blend of all */
     ORDER_MAX = 32,      /* inputs of a filter, a multiple of 8 */
     RUNS_MAX = 16,
     ACTIVITIES = 64,     /* levels of the errors nearby */

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.uint16]
 
-INSTALL = "pip install 'calotype[deep]'"
+FORMATS = {"PNG", "TIFF"}  # that can be read; only PNG is written
+INSTALL = "pip install 'calotype[deep-colour]'"
 # TIFF 6.0 tags, and the values that stand for plain pixels
 _PHOTOMETRIC, _RGB = 262, 2
 _SAMPLE_FORMAT, _UNSIGNED = 339, 1
