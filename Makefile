@@ -51,7 +51,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-columns=min,median,ops
 
 fuzz: $(VENV)/.dev
-	CALOTYPE_FUZZ_SECONDS=$(FUZZ_SECONDS) CALOTYPE_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/fuzz -s
+	CALOTYPE_FUZZ_SECONDS=$(FUZZ_SECONDS) CALOTYPE_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/test_fuzz.py -s
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/reference/generate.py

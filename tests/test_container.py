@@ -48,7 +48,7 @@ def test_everything_comes_back(header: Header, chunks: list[Chunk]) -> None:
 
 
 def test_the_example_of_the_specification() -> None:
-    text = Path(__file__).parents[2].joinpath("docs/FORMAT.md").read_text()
+    text = Path(__file__).parents[1].joinpath("docs/FORMAT.md").read_text()
     rows = re.search(r"## Example.*?```\n(.*?)```", text, re.DOTALL)
     assert rows is not None
     data = bytes.fromhex("".join(re.split(r"  +", row)[0] for row in rows[1].splitlines()))

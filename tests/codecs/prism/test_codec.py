@@ -21,7 +21,7 @@ from calotype.codecs.prism._kernel import lib
 from calotype.errors import CorruptFile, Desync, Unsupported
 from calotype.image import Image
 
-SAMPLE = Path(__file__).parents[2] / "samples/coffee.png"
+SAMPLE = Path(__file__).parents[3] / "samples/coffee.png"
 MODEL = calotype.load(lossless=True)
 EFFORTS = sorted(MODEL.info.efforts)
 

@@ -21,7 +21,7 @@ from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import COMPANION_ENDING, Weights, companion_path, pack_companion
 
 SWIFT = Path(vae.__file__).parent / "weights" / "swift.calow"
-COFFEE = Path(__file__).parents[2] / "samples" / "coffee.png"
+COFFEE = Path(__file__).parents[3] / "samples" / "coffee.png"
 LOSS_MAX = 0.05  # dB of PSNR at about 1 bpp, the project's promise
 SIZE_DIFFERENCE = 0.01  # of small files: latents near the middle of two integers fall to either side
 

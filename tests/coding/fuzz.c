@@ -1,6 +1,6 @@
 /* Throws random tables, mixtures, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz.py.
 
-   Usage: fuzz_rans seconds seed. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
+   Usage: fuzz seconds seed. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
    Undamaged streams must decode to what was encoded. */
 #include "calotype.h"
 
