@@ -21,7 +21,7 @@ SPEED ?= vae.swift,prism.photo,prism.photo@1,prism.photo@7,jpeg-420,webp,avif-44
 CALOTYPE_DATA ?= $(abspath $(wildcard ../shared/data))
 export CALOTYPE_DATA
 
-BUILT_FROM := pyproject.toml setup.py $(wildcard $(patsubst %,src/calotype/%/build.py src/calotype/%/kernel/*,coding codecs/prism))
+BUILT_FROM := pyproject.toml setup.py $(foreach folder,coding codecs/*,$(wildcard $(addprefix src/calotype/$(folder)/,build.py kernel/*)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: demo test lint results bench fuzz docs clean

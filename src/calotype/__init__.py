@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         decode,
         decode_batch,
         decode_image,
+        decode_progressive,
         encode,
         encode_batch,
         info,
@@ -28,18 +29,20 @@ if TYPE_CHECKING:
         read,
         write,
     )
-    from .codec import Region
     from .errors import (
         BatchFailed,
         CalotypeError,
         CorruptFile,
         Desync,
         LimitExceeded,
+        PartialFile,
+        TruncatedFile,
         Unsupported,
         UnsupportedFile,
         WeightsNotFound,
     )
     from .image import Image, Metadata
+    from .options import Region
     from .registry import ModelInfo
 
 __version__ = "0.1.0"
@@ -55,13 +58,16 @@ __all__ = [
     "Metadata",
     "Model",
     "ModelInfo",
+    "PartialFile",
     "Region",
+    "TruncatedFile",
     "Unsupported",
     "UnsupportedFile",
     "WeightsNotFound",
     "decode",
     "decode_batch",
     "decode_image",
+    "decode_progressive",
     "encode",
     "encode_batch",
     "info",
@@ -71,13 +77,15 @@ __all__ = [
     "write",
 ]
 
-_HOMES = {"Image": "image", "Metadata": "image", "Region": "codec", "ModelInfo": "registry"}
+_HOMES = {"Image": "image", "Metadata": "image", "Region": "options", "ModelInfo": "registry"}
 _ERRORS = {
     "BatchFailed",
     "CalotypeError",
     "CorruptFile",
     "Desync",
     "LimitExceeded",
+    "PartialFile",
+    "TruncatedFile",
     "Unsupported",
     "UnsupportedFile",
     "WeightsNotFound",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
+from .errors import WeightsNotFound
 from .image import Image
+from .options import DecodeOptions, EncodeOptions
+
+if TYPE_CHECKING:
+    from .runtime.engine import Engine
+    from .runtime.weights import Weights
 
 
 class Chunk(NamedTuple):
@@ -15,18 +22,12 @@ class Chunk(NamedTuple):
     body: bytes
 
 
-class Region(NamedTuple):
-    """A rectangle in pixels; `x, y` is its upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
 @dataclass(frozen=True)
 class CodecInfo:
-    """What a codec can do; `api` refuses everything else before calling it."""
+    """What a codec can do; everything else is refused before the codec is called.
+
+    It stands as `INFO` in the codec's package, which imports neither kernel nor networks.
+    """
 
     name: str
     wire_version: int
@@ -35,29 +36,25 @@ class CodecInfo:
     depths: frozenset[int]
     """Bit depths it takes."""
     views: frozenset[int] = frozenset({0})
-    """Numbers of view dimensions it takes: 0 a plain image, 1 stereo, 2 a light field."""
+    """Numbers of view dimensions it takes: 0 a plain image, 1 stereo or any row of views, 2 a light field."""
     channels: frozenset[int] = frozenset({1, 2, 3, 4})
     """Numbers of channels it takes; 2 and 4 have alpha."""
+    takes: frozenset[str] = frozenset()
+    """Names of the fields of `EncodeOptions` and `DecodeOptions` it takes, besides those that are met outside it."""
     efforts: frozenset[int] = frozenset()
-    """What may be asked for in time against size; empty where there is no choice."""
+    """Values of `effort` it takes; empty where there is no choice."""
+    layered: bool = False
+    """Whether each upper-case chunk is a layer: any number of the first ones decode, one more to a better image."""
 
+    def accepts(self, option: str) -> bool:
+        """Whether it takes an option, by the field's name."""
+        if option == "effort":
+            return bool(self.efforts)
+        return option in self.takes or (self.layered and option in ("layers", "max_bytes"))
 
-@dataclass(frozen=True)
-class EncodeOptions:
-    quality: float | None = None
-    """0 (smallest) to 100 (best); None is the model's default."""
-    threads: int = 0
-    """Processor threads to use; 0 leaves it to the machine."""
-    effort: int | None = None
-    """One of `CodecInfo.efforts`, more for smaller files in more time; None is the codec's default."""
-
-
-@dataclass(frozen=True)
-class DecodeOptions:
-    region: Region | None = None
-    """Decode only this rectangle; None is the whole image."""
-    threads: int = 0
-    """Processor threads to use; 0 leaves it to the machine."""
+    def takes_image(self, image: Image) -> bool:
+        """Whether it can code images of this depth, with these views and channels."""
+        return image.depth in self.depths and len(image.views) in self.views and image.channels in self.channels
 
 
 @dataclass(frozen=True)
@@ -74,18 +71,61 @@ class Payload:
 
 
 class Codec(Protocol):
-    """Built from one weights file; holds no state between calls."""
+    """Made for one weights file, or for none; holds no state between calls."""
 
     info: ClassVar[CodecInfo]
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        """Code the image. Raises `Unsupported` for options it does not know."""
+        """Code the image. Raises `Unsupported` for values of options that this model does not have."""
         ...
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
-        """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`."""
+        """Decode. Raises `CorruptFile`, `Desync`, `UnsupportedFile`.
+
+        `region` and `view` reach only codecs that take them; all others decode everything and it is cut afterwards.
+        """
         ...
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload's chunks in bits, by ideal code lengths, without writing them."""
         ...
+
+
+class Host:
+    """What a codec is made with: its weights, the engine for its networks, and a way to other installed models."""
+
+    def __init__(
+        self,
+        weights: Weights | None = None,
+        engine: Engine | None = None,
+        find: Callable[[str, bytes], Codec] | None = None,
+    ) -> None:
+        self._weights, self._engine, self._find = weights, engine, find
+
+    @property
+    def weights(self) -> Weights:
+        """The weights file. Raises `WeightsNotFound` where a codec is made without one."""
+        if self._weights is None:
+            raise WeightsNotFound("this codec needs a weights file, and its card names none")
+        return self._weights
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the networks: ONNX Runtime, unless a device was asked for."""
+        if self._engine is None:
+            from .runtime.onnx import OnnxNetwork
+
+            return OnnxNetwork
+        return self._engine
+
+    def model(self, codec: str, digest: bytes) -> Codec:
+        """Another model on the same engine, as a part of this one; weights name it by its digest.
+
+        Raises
+        ------
+        UnsupportedFile, WeightsNotFound
+            It is not installed.
+        """
+        if self._find is None:
+            raise WeightsNotFound(f"the model {digest.hex()} of the codec {codec!r} is not within reach")
+        return self._find(codec, digest)

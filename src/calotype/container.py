@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .codec import Chunk
 from .coding.checksum import crc32c
 from .coding.varint import read_varint, write_varint
-from .errors import CorruptFile, LimitExceeded, UnsupportedFile
+from .errors import CorruptFile, LimitExceeded, TruncatedFile, UnsupportedFile
+from .options import DEFAULT_MAX_PIXELS
 
 MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like this
 VERSION = 1
-DEFAULT_MAX_PIXELS = 500_000_000
 METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp"}  # tag -> field of `image.Metadata`
+
+Buffer = bytes | bytearray | memoryview
 
 _CRC_BYTES = 4
 _LAST = 0x80  # bit of a tag byte: no chunk follows
@@ -71,9 +73,7 @@ def pack(header: Header, chunks: Iterable[Chunk]) -> bytes:
     return b"".join(parts)
 
 
-def unpack(
-    data: bytes | bytearray | memoryview, max_pixels: int | None = DEFAULT_MAX_PIXELS
-) -> tuple[Header, list[Chunk]]:
+def unpack(data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> tuple[Header, list[Chunk]]:
     """Read and check a whole file.
 
     Parameters
@@ -98,13 +98,27 @@ def unpack(
     LimitExceeded
         An intact file that declares more than `max_pixels`.
     """
+    header, chunks, cut = unpack_cut(data, max_pixels)
+    if cut is not None:
+        raise cut
+    return header, chunks
+
+
+def unpack_cut(
+    data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS
+) -> tuple[Header, list[Chunk], TruncatedFile | None]:
+    """As `unpack`, but of a file that was cut off behind its header: the complete chunks, and what is to be said."""
     view = memoryview(data).cast("B")
-    header, position = _unpack_header(view)
-    chunks, last = [], False
-    while not last:
-        chunk, last, position = _unpack_chunk(view, position)
-        chunks.append(chunk)
-    if position != len(view):
+    header, position = unpack_header(view)
+    chunks: list[Chunk] = []
+    cut = None
+    try:
+        for chunk, end in read_chunks(view, position):
+            chunks.append(chunk)
+            position = end
+    except TruncatedFile as error:
+        cut = error
+    if cut is None and position != len(view):
         raise CorruptFile(f"{len(view) - position} bytes follow after the end of the file")
     for tag in METADATA_TAGS:
         if sum(chunk.tag == tag for chunk in chunks) > 1:
@@ -114,7 +128,15 @@ def unpack(
             f"the file declares {header.pixels:,} pixels, more than the limit of {max_pixels:,}; "
             "raise max_pixels (--max-pixels) if you trust it"
         )
-    return header, chunks
+    return header, chunks, cut
+
+
+def read_chunks(view: memoryview, position: int) -> Iterator[tuple[Chunk, int]]:
+    """Each chunk from `position` on and where it ends, up to the last. Raises `TruncatedFile` where bytes lack."""
+    last = False
+    while not last:
+        chunk, last, position = _unpack_chunk(view, position)
+        yield chunk, position
 
 
 def is_tag(tag: str) -> bool:
@@ -145,17 +167,18 @@ def _pack_fields(header: Header) -> bytes:
     return write_varint(header.wire_version) + header.digest + bytes((layout,)) + sides + name
 
 
-def _unpack_header(view: memoryview) -> tuple[Header, int]:
-    """Check what every version shares (magic, length, CRC), then read the fields."""
+def unpack_header(view: memoryview) -> tuple[Header, int]:
+    """Check what every version shares (magic, length, CRC), then read the fields; the header, and where it ends."""
     start = len(MAGIC) + 2
-    if not is_calotype(bytes(view[: len(MAGIC)])):
+    magic = bytes(view[: len(MAGIC)])
+    if magic != MAGIC[: len(magic)]:
         raise CorruptFile("this is not a Calotype file")
     if len(view) < start:
-        raise CorruptFile("the file is cut off in its header")
+        raise TruncatedFile("the file is cut off in its header")
     version, length = view[start - 2], view[start - 1]
     end = start + length
     if len(view) < end + _CRC_BYTES:
-        raise CorruptFile("the file is cut off in its header")
+        raise TruncatedFile("the file is cut off in its header")
     if _checksum(view[:end]) != view[end : end + _CRC_BYTES]:
         raise CorruptFile("the header is damaged")
     if version != VERSION:
@@ -185,14 +208,14 @@ def _unpack_fields(fields: memoryview) -> Header:
 def _unpack_chunk(view: memoryview, start: int) -> tuple[Chunk, bool, int]:
     """Read the chunk at `start`, whether it is the last, and where it ends."""
     if start >= len(view):
-        raise CorruptFile("the file is cut off: its last chunk is missing")
+        raise TruncatedFile("the file is cut off: its last chunk is missing")
     tag = chr(view[start] & ~_LAST)
+    if not is_tag(tag):
+        raise CorruptFile(f"{tag!r} is not the tag of a chunk")
     length, body = read_varint(view, start + 1)
     end = body + length
     if end + _CRC_BYTES > len(view):
-        raise CorruptFile(f"the file is cut off in chunk {tag!r}")
+        raise TruncatedFile(f"the file is cut off in chunk {tag!r}")
     if _checksum(view[start:end]) != view[end : end + _CRC_BYTES]:
         raise CorruptFile(f"chunk {tag!r} is damaged")
-    if not is_tag(tag):
-        raise CorruptFile(f"{tag!r} is not the tag of a chunk")
     return Chunk(tag, bytes(view[body:end])), bool(view[start] & _LAST), end + _CRC_BYTES

@@ -1,4 +1,4 @@
-"""Every error that Calotype raises on purpose; all derive from `CalotypeError`."""
+"""Every error that Calotype raises on purpose, all derived from `CalotypeError`, and its warnings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ class CalotypeError(Exception):
 
 class CorruptFile(CalotypeError):
     """The bytes are not an intact Calotype file: damaged, truncated, or not one at all."""
+
+
+class TruncatedFile(CorruptFile):
+    """The bytes end before the file does."""
+
+
+class CalotypeWarning(UserWarning):
+    """Base of all warnings: something is not as it was asked for, and nothing is wrong with what was made."""
+
+
+class PartialFile(CalotypeWarning):
+    """A cut file was decoded as far as its bytes go; it holds a better image."""
 
 
 class UnsupportedFile(CalotypeError):

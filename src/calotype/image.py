@@ -1,7 +1,8 @@
-"""Images as integers: the only picture type inside Calotype."""
+"""Images as integers: the only image type inside Calotype."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import cast
 
@@ -13,6 +14,16 @@ from .errors import Unsupported
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the mode
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def pixel_type(depth: int) -> type[np.uint8] | type[np.uint16]:
+    """The type of samples of 1 to 16 bits."""
+    return np.uint8 if depth <= 8 else np.uint16
+
+
+def empty(shape: tuple[int, ...], depth: int) -> Pixels:
+    """Room for samples of so many bits."""
+    return np.empty(shape, np.uint8) if depth <= 8 else np.empty(shape, np.uint16)
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Image:
         pixels = self.pixels
         if not 1 <= self.depth <= 16:
             raise Unsupported(f"bit depth {self.depth}: 1 to 16 are possible")
-        wanted = np.uint8 if self.depth <= 8 else np.uint16
+        wanted = pixel_type(self.depth)
         if pixels.dtype != wanted:
             raise Unsupported(f"{self.depth}-bit pixels must be {wanted.__name__}, not {pixels.dtype}")
         if pixels.ndim < 3 or pixels.shape[-1] not in MODES:
@@ -65,6 +76,40 @@ class Image:
             raise Unsupported(f"pixels must be uint8 or uint16, not {array.dtype}; scale and round them first")
         pixels = array[..., None] if array.ndim == 2 else array
         return cls(cast(Pixels, pixels), depth=8 * array.dtype.itemsize)
+
+    @classmethod
+    def of_views(cls, images: Sequence[Image], rows: int | None = None) -> Image:
+        """Join plain images of one size, mode, depth and colour profile, as the views of one scene.
+
+        Parameters
+        ----------
+        images
+            The views in their order: left before right, of a light field row by row. Exif and XMP are the first one's.
+        rows
+            Rows of a light field; None is a single row of views.
+
+        Raises
+        ------
+        Unsupported
+            They differ, have views themselves, or do not fill the rows.
+        """
+        if not images:
+            raise Unsupported("an image needs at least one view")
+        first = images[0]
+        for number, image in enumerate(images):
+            same = (image.pixels.shape, image.depth, image.metadata.icc)
+            if image.views or same != (first.pixels.shape, first.depth, first.metadata.icc):
+                raise Unsupported(f"view {number} is not like view 0 in size, mode, bit depth and colour profile")
+        pixels = np.stack([image.pixels for image in images])
+        if rows is not None:
+            if rows < 1 or len(images) % rows:
+                raise Unsupported(f"{len(images)} views do not fill {rows} rows")
+            pixels = pixels.reshape(rows, len(images) // rows, *first.pixels.shape)
+        return cls(cast(Pixels, pixels), first.depth, first.metadata)
+
+    def view(self, *index: int) -> Image:
+        """One view as a plain image, with the metadata."""
+        return Image(self.pixels[index], self.depth, self.metadata)
 
     @property
     def views(self) -> tuple[int, ...]:

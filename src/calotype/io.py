@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import deep_colour
-from .container import DEFAULT_MAX_PIXELS
 from .errors import CorruptFile, LimitExceeded, Unsupported
 from .image import Image, Metadata
+from .options import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow

@@ -1,7 +1,8 @@
 """Finds codecs and their weights without importing either; loads them when they are asked for.
 
-A codec is a folder with `codec.py`, which defines `CODEC`, and `weights/<recipe>.calow`, each with a card
-`<recipe>.toml` beside it. They are looked for in three places, the first one wins where names are equal:
+A codec is a package: `__init__.py` defines `INFO`, `codec.py` defines `CODEC`, and each model is a card
+`weights/<recipe>.toml` with a weights file `<recipe>.calow` beside it. A codec that needs no weights leaves it out, and
+the digest on its card is zero. Models are looked for in three places, the first one wins where names are equal:
 
 1. the folders in the environment variable `CALOTYPE_WEIGHTS` (weights and cards, separated as in `PATH`),
 2. `calotype/codecs/*`,
@@ -21,12 +22,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from .codec import Codec, CodecInfo
+from .codec import Codec, CodecInfo, Host
 from .errors import CorruptFile, Unsupported, UnsupportedFile, WeightsNotFound
-from .runtime.engine import Engine, engine_on
-from .runtime.weights import Weights, companion_path
+from .options import EncodeOptions
+from .runtime.engine import engine_on
+from .runtime.weights import DIGEST_BYTES, Weights, companion_path
 
 ENTRY_POINTS = "calotype.codecs"
 SEARCH_PATH = "CALOTYPE_WEIGHTS"
@@ -34,41 +36,51 @@ WEIGHTS_ENDING = ".calow"
 PRECISION = "CALOTYPE_PRECISION"
 INT8_MACHINES = {"x86_64", "AMD64"}  # where int8 was measured to be faster, without VNNI too; see docs/explain/int8.md
 
+NO_WEIGHTS = bytes(DIGEST_BYTES)
+
 _BUILT_IN = Path(__file__).parent / "codecs"
-
-
-class CodecClass(Protocol):
-    """What a codec's module calls `CODEC`."""
-
-    info: CodecInfo
-
-    def from_weights(self, weights: Weights, engine: Engine = ...) -> Codec: ...
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A weights file as its card describes it."""
+    """A model as its card describes it."""
 
     name: str
     """`codec.recipe`"""
     digest: bytes
-    """The 4 bytes that name these weights in files."""
+    """The 4 bytes that name its weights in files; zero where it needs none."""
     path: Path
-    """The weights file."""
+    """The card."""
     default: bool = False
-    """Whether it is taken where no model is named: once among lossy, once among lossless ones."""
+    """Whether it is taken where no model is named and it can do what is asked for."""
     description: str = ""
     card: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """All that the card says: training, results."""
+    reads: frozenset[bytes] = frozenset()
+    """Other digests in files that it decodes, from before."""
 
     @property
     def codec(self) -> str:
         return self.name.partition(".")[0]
 
     @property
-    def lossless(self) -> bool:
-        """Whether every pixel comes back. Imports the codec."""
-        return codec_info(self.codec).lossless
+    def info(self) -> CodecInfo:
+        """What its codec can do."""
+        return codec_info(self.codec)
+
+    def reads_files_of(self, codec: str, digest: bytes) -> bool:
+        """Whether it decodes files of that codec with that digest."""
+        return codec == self.codec and digest in {self.digest, *self.reads}
+
+    @property
+    def weights(self) -> Path | None:
+        """The weights file; None where the model needs none."""
+        return None if self.digest == NO_WEIGHTS else self.path.with_suffix(WEIGHTS_ENDING)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weights file."""
+        return 0 if self.weights is None else self.weights.stat().st_size
 
 
 def list_models() -> list[ModelInfo]:
@@ -79,43 +91,44 @@ def list_models() -> list[ModelInfo]:
     return list(models.values())
 
 
-def find(name: str | os.PathLike[str] | None = None, lossless: bool = False) -> ModelInfo:
-    """Find a model by name or by the path of its weights file; None is the default lossy or lossless model.
+def find(name: str | os.PathLike[str] | None = None, options: EncodeOptions | None = None) -> ModelInfo:
+    """Find a model by name or by the path of its weights file; None is the default for what is asked for.
+
+    A codec's name alone stands for its model where it has only one.
 
     Raises
     ------
     WeightsNotFound
         It is not installed.
-    Unsupported
-        The model that is named is lossy, and a lossless one is asked for.
     """
-    found = _default(lossless) if name is None else _named(name)
-    if lossless:
-        refuse_lossy(found.name, codec_info(found.codec))
-    return found
+    return _default(options or EncodeOptions()) if name is None else _named(name)
 
 
-def refuse_lossy(name: str, info: CodecInfo) -> None:
-    """Raise `Unsupported` if a model's codec is not lossless."""
-    if not info.lossless:
-        raise Unsupported(f"{name} is not lossless; leave out the model to take one that is")
-
-
-def _default(lossless: bool) -> ModelInfo:
+def _default(options: EncodeOptions) -> ModelInfo:
     for model in _all_models():
-        if model.default and model.lossless == lossless:
+        if model.default and _is_for(model.info, options):
             return model
-    kind = "lossless" if lossless else "lossy"
-    raise WeightsNotFound(f"no default {kind} model is installed; name one of: {_installed()}")
+    kind = "with a bound on the error" if options.max_error is not None else "lossless" if options.lossless else "lossy"
+    raise WeightsNotFound(f"no default model {kind} is installed; name one of: {_installed()}")
+
+
+def _is_for(info: CodecInfo, options: EncodeOptions) -> bool:
+    """Whether a codec is the kind that the options ask for."""
+    if options.max_error is not None:
+        return info.accepts("max_error")
+    return info.lossless == options.lossless
 
 
 def _named(name: str | os.PathLike[str]) -> ModelInfo:
     text = os.fspath(name)
     if text.endswith(WEIGHTS_ENDING):
         return _from_path(Path(text))
-    for model in _all_models():
-        if model.name == text:
-            return model
+    models = list_models()
+    matches = [model for model in models if model.name == text] or [model for model in models if model.codec == text]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise WeightsNotFound(f"the codec {text!r} has several models: {', '.join(model.name for model in matches)}")
     raise WeightsNotFound(f"model {text!r} is not installed; `calotype models` lists: {_installed()}")
 
 
@@ -130,9 +143,9 @@ def find_digest(codec: str, digest: bytes) -> ModelInfo:
         The codec is there, these weights are not.
     """
     for model in _all_models():
-        if model.codec == codec and model.digest == digest:
+        if model.reads_files_of(codec, digest):
             return model
-    _package(codec)
+    package(codec)
     raise WeightsNotFound(
         f"the file needs weights {digest.hex()} of the codec {codec!r}, which are not installed; "
         f"put them and their card into a folder named by {SEARCH_PATH}"
@@ -140,8 +153,15 @@ def find_digest(codec: str, digest: bytes) -> ModelInfo:
 
 
 def codec_info(codec: str) -> CodecInfo:
-    """What a codec can do, by its name. Imports its module, loads no weights."""
-    return _codec_class(codec).info
+    """What a codec can do, by its name. Imports its package, neither kernel nor networks.
+
+    Raises
+    ------
+    UnsupportedFile
+        No codec of this name is installed.
+    """
+    info: CodecInfo = importlib.import_module(package(codec)).INFO
+    return info
 
 
 def open_codec(model: ModelInfo, device: str | None = None, precision: str | None = None) -> Codec:
@@ -162,7 +182,7 @@ def open_codec(model: ModelInfo, device: str | None = None, precision: str | Non
     Unsupported
         There is no such precision.
     """
-    return _open(model.codec, model.path, model.digest, device, _takes_int8(model, device, precision))
+    return _open(model.codec, model.weights, model.digest, device, _takes_int8(model, device, precision))
 
 
 def _takes_int8(model: ModelInfo, device: str | None, precision: str | None) -> bool:
@@ -173,29 +193,29 @@ def _takes_int8(model: ModelInfo, device: str | None, precision: str | None) -> 
     precision = precision or os.environ.get(PRECISION) or None
     if precision not in (None, "float", "int8"):
         raise Unsupported(f"precision {precision!r}: float and int8 are possible; or leave it (and {PRECISION}) out")
-    installed = companion_path(model.path).is_file()
+    installed = model.weights is not None and companion_path(model.weights).is_file()
     if precision == "int8" and not installed:
         raise WeightsNotFound(f"{model.name} has no int8 networks; `calotype quantise` makes them, or leave int8 out")
     return installed and (precision == "int8" or (precision is None and platform.machine() in INT8_MACHINES))
 
 
 @functools.lru_cache(maxsize=8)
-def _open(codec: str, path: Path, digest: bytes, device: str | None, int8: bool) -> Codec:
-    weights = Weights.open(path, int8)
-    if weights.digest[:4] != digest:
+def _open(codec: str, path: Path | None, digest: bytes, device: str | None, int8: bool) -> Codec:
+    weights = None if path is None else Weights.open(path, int8)
+    if weights is not None and weights.digest != digest:
         raise CorruptFile(f"{path} is damaged or does not belong to the card beside it; export it again")
-    codec_class = _codec_class(codec)
-    return codec_class.from_weights(weights) if device is None else codec_class.from_weights(weights, engine_on(device))
+
+    def part(codec: str, digest: bytes) -> Codec:
+        return open_codec(find_digest(codec, digest), device)
+
+    made: Codec = importlib.import_module(f"{package(codec)}.codec").CODEC(
+        Host(weights, None if device is None else engine_on(device), part)
+    )
+    return made
 
 
-def _codec_class(codec: str) -> CodecClass:
-    module = importlib.import_module(f"{_package(codec)}.codec")
-    codec_class: CodecClass = module.CODEC
-    return codec_class
-
-
-def _package(codec: str) -> str:
-    """Dotted name of a codec's folder."""
+def package(codec: str) -> str:
+    """Dotted name of a codec's package, built in or a plug-in. Raises `UnsupportedFile` if there is none."""
     if (_BUILT_IN / codec / "codec.py").is_file():
         return f"{__package__}.codecs.{codec}"
     packages = _third_parties()
@@ -213,10 +233,10 @@ def _third_parties() -> dict[str, str]:
 
 def _all_models() -> Iterator[ModelInfo]:
     for folder in _folders():
-        for card in sorted(folder.glob("*.toml")):
-            weights = card.with_suffix(WEIGHTS_ENDING)
-            if weights.is_file():
-                yield _read_card(card, weights)
+        for path in sorted(folder.glob("*.toml")):
+            model = _read_card(path)
+            if model.weights is None or model.weights.is_file():
+                yield model
 
 
 def _folders() -> Iterator[Path]:
@@ -235,19 +255,22 @@ def _from_path(weights: Path) -> ModelInfo:
     for path in (weights, card):
         if not path.is_file():
             raise WeightsNotFound(f"{path} does not exist; a model is a weights file with its card beside it")
-    return _read_card(card, weights)
+    return _read_card(card)
 
 
-def _read_card(card: Path, weights: Path) -> ModelInfo:
+def _read_card(path: Path) -> ModelInfo:
     try:
-        entries = tomllib.loads(card.read_text(encoding="utf-8"))
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
         name, digest = str(entries["name"]), bytes.fromhex(entries["digest"])
+        reads = frozenset(map(bytes.fromhex, entries.get("reads", ())))
     except (KeyError, TypeError, ValueError) as error:
-        raise CorruptFile(f"{card} is not the card of a weights file: {error!r}") from None
-    if not re.fullmatch(r"[a-z][a-z0-9-]*\.[\w.-]+", name) or len(digest) != 4:
-        raise CorruptFile(f"{card}: `name` must be codec.recipe and `digest` 8 hexadecimal digits")
+        raise CorruptFile(f"{path} is not the card of a model: {error!r}") from None
+    if not re.fullmatch(r"[a-z][a-z0-9-]*\.[\w.-]+", name) or {len(each) for each in (digest, *reads)} != {
+        DIGEST_BYTES
+    }:
+        raise CorruptFile(f"{path}: `name` must be codec.recipe, `digest` and each of `reads` 8 hexadecimal digits")
     default, description = entries.get("default") is True, str(entries.get("description", ""))
-    return ModelInfo(name, digest, weights, default, description, entries)
+    return ModelInfo(name, digest, path, default, description, entries, reads)
 
 
 def _installed() -> str:

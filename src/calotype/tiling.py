@@ -1,13 +1,15 @@
-"""Large pictures in bounded memory: a grid of tiles, and windows around them that overlap by a halo."""
+"""Large images in bounded memory: a grid of tiles, and windows around them that overlap by a halo."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from .codec import Region
 from .errors import Unsupported
+from .options import Region
+
+Item = TypeVar("Item")
 
 
 class Span(NamedTuple):
@@ -66,6 +68,15 @@ class Grid:
         """Row by row."""
         return (self.tile(row, column) for row in range(self.rows) for column in range(self.columns))
 
+    def of(self, items: Sequence[Item], tile: Tile, part: int = 0, parts: int = 1) -> Item:
+        """A tile's own of `parts` items for each tile, row by row."""
+        return items[(tile.row * self.columns + tile.column) * parts + part]
+
+    def padded(self, multiple: int) -> Grid:
+        """The same tiles over a plane whose sides are grown to multiples."""
+        height, width = (-(-side // multiple) * multiple for side in (self.height, self.width))
+        return Grid(height, width, self.size)
+
     def touching(self, y: Span, x: Span) -> list[Tile]:
         """The tiles that overlap a rectangle."""
         rows = range(y.start // self.size, -(-y.stop // self.size))
@@ -74,10 +85,10 @@ class Grid:
 
 
 def check_region(region: Region | None, height: int, width: int) -> Region:
-    """The region itself, or the whole picture. Raises `Unsupported` if it leaves the picture."""
+    """The region itself, or the whole image. Raises `Unsupported` if it leaves the image."""
     if region is None:
         return Region(0, 0, width, height)
     x, y, w, h = region
     if x < 0 or y < 0 or w < 1 or h < 1 or x + w > width or y + h > height:
-        raise Unsupported(f"region {x},{y},{w},{h} is not inside the picture of {width}x{height} pixels")
+        raise Unsupported(f"region {x},{y},{w},{h} (x, y, width, height) is not inside {width}x{height} pixels")
     return region

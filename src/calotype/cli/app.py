@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -17,7 +18,8 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..errors import CalotypeError
+from ..errors import CalotypeWarning
+from .failures import DEBUG, explain, fail, say
 
 VERBS = (
     "encode",
@@ -33,19 +35,6 @@ VERBS = (
     "export",
     "quantise",
 )
-DEBUG = "CALOTYPE_DEBUG"
-
-_EXTRAS = {
-    "torch": "train",
-    "onnx": "train",
-    "onnxscript": "train",
-    "safetensors": "train",
-    "tomli_w": "train",
-    "matplotlib": "bench",
-    "plotly": "bench",
-    "pyarrow": "bench",
-    "scipy": "bench",
-}  # module -> extra
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own click, or did not
 
 
@@ -89,6 +78,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _stop)  # so that a half-written file is cleaned up as after Ctrl-C
+    warnings.showwarning = _show_warning
     try:
         status = run(arguments or ["--help"])
     except _UsageError as error:
@@ -110,30 +100,15 @@ def run(arguments: list[str]) -> int:
     return int(status or 0)
 
 
-def fail(message: str) -> None:
-    """Say what went wrong, in one line on stderr."""
-    print(f"calotype: error: {' '.join(message.split())}", file=sys.stderr)
-
-
-def explain(error: Exception) -> str:
-    """One line about an exception, with the next step where we know it."""
-    if isinstance(error, CalotypeError):
-        return str(error)
-    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-        return f"{error.name} is not installed; run: pip install 'calotype[{_EXTRAS[error.name]}]'"
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, OSError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "not enough memory; a smaller --max-pixels refuses such files"
-    return f"{type(error).__name__}: {error} (this is a mistake in Calotype; {DEBUG}=1 shows where)"
-
-
 def _path(error: Any) -> list[str]:
     """The command that was misused, as words."""
     context = getattr(error, "ctx", None)
     return [context.command_path] if context is not None else ["calotype"]
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    kind = "note" if issubclass(category, CalotypeWarning) else f"warning: {category.__name__}"
+    say(f"calotype: {kind}: {message}")
 
 
 def _stop(number: int, frame: object) -> None:

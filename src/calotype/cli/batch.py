@@ -1,4 +1,4 @@
-"""What verbs share that work on one input or many: which files, where results go, what is said about them."""
+"""What verbs share that work on one input or many: doing all, reporting each."""
 
 from __future__ import annotations
 
@@ -6,60 +6,24 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
 from ..errors import CalotypeError
+from .failures import DEBUG, explain, say
+from .jobs import STREAM, Job, Make, Record
 
 if TYPE_CHECKING:
     from ..image import Image
 
-STREAM = "-"  # stdin or stdout
 AHEAD = 100  # jobs per process that may be done before an earlier one is: so many records wait to be reported in order
-Record = dict[str, Any]
 
-
-class Job(NamedTuple):
-    """One input and where its result goes; paths, `-`, or None for no output."""
-
-    input: str
-    output: str | None = None
-
-
-class Made(NamedTuple):
-    """What became of one input, before it is written."""
-
-    record: Record
-    data: bytes
-
-
-Make = Callable[[Job], Made]  # survives pickling, for `processes`
 Failure = CalotypeError | OSError | MemoryError  # costs one input; anything else is a mistake of ours and ends the run
-
-
-def plan(inputs: list[str], out: str | None, ending: str, endings: Collection[str], as_json: bool) -> list[Job]:
-    """Pair inputs with outputs before anything is read.
-
-    A folder stands for the files directly in it with one of `endings`, sorted by name. With one input, `out`
-    is a file, `-` or an existing folder; with several or a folder, it is a folder, which is made. Without it
-    results lie beside their inputs. Raises a usage error if two results would have the same name.
-    """
-    files, several = _expand(inputs, endings)
-    if several:
-        jobs = [Job(file, _beside(file, out, ending)) for file in files]
-        if out is not None:
-            _make_folder(out)
-    else:
-        jobs = [Job(files[0], _single(files[0], out, ending))]
-    _refuse_collisions(jobs)
-    if jobs[0].output == STREAM:
-        _check_stdout(as_json)
-    return jobs
 
 
 def run(jobs: list[Job], work: Callable[[Job], Record], as_json: bool, verb: str | None) -> None:
@@ -75,16 +39,19 @@ def run(jobs: list[Job], work: Callable[[Job], Record], as_json: bool, verb: str
 def run_files(
     jobs: list[Job], make: Make, processes: int, *, force: bool, skip: bool, as_json: bool, verb: str
 ) -> None:
-    """As `run`, on several processes, where each job makes a file; with `skip`, files that exist are done."""
+    """As `run`, on several processes, where each job makes files; with `skip`, files that exist are done."""
 
     def work(make: Make, job: Job) -> Record:
         assert job.output is not None
         if skip and job.output != STREAM and os.path.isfile(job.output):
             return {"input": job.input, "output": job.output, "skipped": True}
         check_output(job.output, force)
-        record, data = make(job)
-        write_output(job.output, data, force)
-        return record
+        record, files, notes = make(job)
+        for path, _ in files:
+            check_output(path, force)
+        for path, data in files:
+            write_output(path, data, force)
+        return record | ({"notes": list(notes)} if notes else {})
 
     if processes == 1:
         run(jobs, partial(work, make), as_json, verb)
@@ -136,8 +103,8 @@ def read_bytes(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == STREAM else Path(name).read_bytes()
 
 
-def read_picture(name: str, threads: int, max_pixels: int) -> Image:
-    """A picture or `.calo` file, or stdin with either."""
+def read_image(name: str, threads: int, max_pixels: int) -> Image:
+    """An image or `.calo` file, or stdin with either."""
     from .. import api, io
     from ..container import is_calotype
 
@@ -178,60 +145,6 @@ def write_output(output: str, data: bytes, force: bool) -> None:
         raise FileExistsError(f"{output} exists; add -f to overwrite it, or -n to skip it") from None
 
 
-def _expand(inputs: list[str], endings: Collection[str]) -> tuple[list[str], bool]:
-    """All input files, and whether they are a batch."""
-    files: list[str] = []
-    for name in inputs:
-        if name != STREAM and Path(name).is_dir():
-            inside = sorted(path for path in Path(name).iterdir() if path.suffix.lower() in endings)
-            if not inside:
-                raise typer.BadParameter(f"the folder {name} holds no file of: {', '.join(sorted(endings))}")
-            files += map(str, inside)
-        else:
-            files.append(name)
-    several = len(inputs) > 1 or files != inputs
-    if several and STREAM in files:
-        raise typer.BadParameter("- (stdin) must be the only input")
-    return files, several
-
-
-def _single(file: str, out: str | None, ending: str) -> str:
-    if out is None:
-        return STREAM if file == STREAM else _beside(file, None, ending)
-    if out != STREAM and (Path(out).is_dir() or out.endswith(("/", os.sep))):
-        if file == STREAM:
-            raise typer.BadParameter(f"{out} is a folder; what comes from stdin needs a name")
-        _make_folder(out)
-        return _beside(file, out, ending)
-    return out
-
-
-def _beside(file: str, folder: str | None, ending: str) -> str:
-    path = Path(file)
-    return str((path.parent if folder is None else Path(folder)) / f"{path.stem}{ending}")
-
-
-def _make_folder(out: str) -> None:
-    if out == STREAM or (Path(out).exists() and not Path(out).is_dir()):
-        raise typer.BadParameter(f"-o {out} must be a folder for several inputs")
-    Path(out).mkdir(parents=True, exist_ok=True)
-
-
-def _refuse_collisions(jobs: list[Job]) -> None:
-    owners: dict[str | None, str] = {}
-    for job in jobs:
-        if job.output in owners:
-            raise typer.BadParameter(f"{owners[job.output]} and {job.input} would both become {job.output}")
-        owners[job.output] = job.input
-
-
-def _check_stdout(as_json: bool) -> None:
-    if as_json:
-        raise typer.BadParameter("--json and a result on stdout do not go together; name a file with -o")
-    if sys.stdout.isatty():
-        raise typer.BadParameter("a result is not written to a terminal; name a file with -o")
-
-
 @contextmanager
 def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
     """A bar on stderr for several jobs; gives a step forward and a way to print beside the bar."""
@@ -248,11 +161,6 @@ def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None]
             lambda: progress.advance(task),
             lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
         )
-
-
-def say(text: str) -> None:
-    """A line for people."""
-    print(text, file=sys.stderr)
 
 
 def _attempt(work: Callable[[Job], Record], advance: Callable[[], None], job: Job) -> Record | Failure:
@@ -277,6 +185,8 @@ def _report(
             failed += 1
             _report_failure(job, outcome, as_json, note)
             continue
+        for text in outcome.get("notes", ()):
+            note(f"calotype: note: {job.input}: {text}")
         if "skipped" in outcome:
             skipped += 1
         else:
@@ -292,8 +202,6 @@ def _report(
 
 
 def _report_failure(job: Job, error: Exception, as_json: bool, note: Callable[[str], None]) -> None:
-    from .app import DEBUG, explain
-
     if DEBUG in os.environ:
         raise error
     message = " ".join(explain(error).split())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .batch import say
+from .failures import say
 from .progress import bench_bar
 
 if TYPE_CHECKING:

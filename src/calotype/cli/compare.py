@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .batch import STREAM, Job, Record, read_picture, record_of, run
+from .batch import read_image, record_of, run
+from .jobs import STREAM, Job, Record
 from .options import LIMIT, Json, MaxPixels, Threads
 
 
@@ -32,7 +33,7 @@ def compare(
 
     def work(job: Job) -> Record:
         started = time.perf_counter()
-        first, second = (read_picture(name, threads, max_pixels) for name in (a, b))
+        first, second = (read_image(name, threads, max_pixels) for name in (a, b))
         found = measure(first, second)
         psnr = found.psnr if math.isfinite(found.psnr) else None
         if not json:

@@ -1,66 +1,83 @@
-"""`calotype decode`: `.calo` files to pictures."""
+"""`calotype decode`: `.calo` files to images."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Annotated
+import warnings
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .batch import STREAM, Job, Made, plan, read_bytes, record_of, refuse_both, run_files, share
-from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Skip, Threads, parse_region
+from ..errors import CalotypeWarning, Unsupported
+from ..options import DecodeOptions
+from .batch import read_bytes, record_of, refuse_both, run_files, share
+from .jobs import STREAM, Job, Made, paths_of_views, plan
+from .options import Device, Force, Jobs, Json, Out, Skip, takes
+
+if TYPE_CHECKING:
+    from ..image import Image
 
 
+@takes(DecodeOptions)
 def decode(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders; - is stdin.")],
+    options: DecodeOptions,
     out: Out = None,
-    region: Annotated[
-        str | None, typer.Option(metavar="X,Y,W,H", help="Decode only this rectangle, in pixels.")
-    ] = None,
     force: Force = False,
     skip: Skip = False,
     jobs: Jobs = 0,
-    threads: Threads = 0,
     device: Device = None,
     json: Json = False,
-    max_pixels: MaxPixels = LIMIT,
 ) -> None:
-    """Open .calo files: write them as pictures, with their metadata.
+    """Open .calo files: write them as images, with their metadata.
 
     The format follows from the ending of the output: png, tif, webp (lossless), bmp, ppm, jpg (quality 95).
     Several files, or a folder, become PNG files named after the input's stem; stdout gets PNG.
+    The views of a file with several become files with their numbers: pair.0.png, pair.1.png.
     """
-    rectangle = None if region is None else parse_region(region)
     refuse_both(force, skip)
     from .. import api
     from ..runtime.engine import resolve_device
 
     work = plan(files, out, ".png", {api.ENDING}, json)
     device = resolve_device(device)
-    processes, threads = share(jobs, threads, device, len(work))
-    make = _Decode(rectangle, device, threads, max_pixels)
+    processes, threads = share(jobs, options.threads, device, len(work))
+    make = _Decode(replace(options, threads=threads), device)
     run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="decoding")
 
 
 @dataclass(frozen=True)
 class _Decode:
-    """One file to the bytes of a picture, in any process."""
+    """One file to the bytes of one or several images, in any process."""
 
-    region: tuple[int, int, int, int] | None
+    options: DecodeOptions
     device: str | None
-    threads: int
-    max_pixels: int
 
     def __call__(self, job: Job) -> Made:
-        from .. import api, io
+        from .. import api
 
-        assert job.output is not None
-        format = "PNG" if job.output == STREAM else io.format_of(job.output)
         started = time.perf_counter()
         data = read_bytes(job.input)
-        image = api.decode_image(
-            data, region=self.region, threads=self.threads, max_pixels=self.max_pixels, device=self.device
-        )
-        picture = io.encode_image(image, format)
-        return Made(record_of(job, image, len(data), time.perf_counter() - started), picture)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", CalotypeWarning)
+            image = api.decode_with(data, self.options, self.device)
+        files = _files(job, image)
+        record = record_of(job, image, len(data), time.perf_counter() - started)
+        return Made(record, files, tuple(str(warning.message) for warning in caught))
+
+
+def _files(job: Job, image: Image) -> tuple[tuple[str, bytes], ...]:
+    """The output, or one for each view."""
+    from .. import io
+
+    assert job.output is not None
+    format = "PNG" if job.output == STREAM else io.format_of(job.output)
+    if not image.views:
+        return ((job.output, io.encode_image(image, format)),)
+    if job.output == STREAM:
+        raise Unsupported("stdout takes one image, and the file has several views; choose one with --view")
+    views = product(*map(range, image.views))
+    paths = paths_of_views(job.output, image.views)
+    return tuple((path, io.encode_image(image.view(*index), format)) for path, index in zip(paths, views, strict=True))

@@ -1,100 +1,96 @@
-"""`calotype encode`: pictures to `.calo` files."""
+"""`calotype encode`: images to `.calo` files."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .batch import Job, Made, plan, read_picture, record_of, refuse_both, run_files, share
-from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Skip, Threads
+from ..options import EncodeOptions
+from .batch import read_image, record_of, refuse_both, run_files, share
+from .jobs import Job, Made, plan, plan_views
+from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Skip, takes
+
+if TYPE_CHECKING:
+    from ..image import Image
 
 
+@takes(EncodeOptions)
 def encode(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures or folders; - is stdin.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Images or folders; - is stdin.")],
+    options: EncodeOptions,
     out: Out = None,
-    quality: Annotated[
-        float | None, typer.Option("-q", "--quality", min=0, max=100, help="0 (smallest) to 100 (best).")
-    ] = None,
-    target_bpp: Annotated[
-        float | None, typer.Option(min=0, help="Largest file of at most so many bits per pixel.")
-    ] = None,
-    target_size: Annotated[int | None, typer.Option(min=1, help="Largest file of at most so many bytes.")] = None,
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Name (see `calotype models`) or a .calow file.")
     ] = None,
-    lossless: Annotated[
-        bool, typer.Option("--lossless", help="Every pixel comes back as it was; takes a lossless model.")
+    views: Annotated[
+        bool, typer.Option("--views", help="All inputs are views of one scene, in order, and become one file.")
     ] = False,
-    effort: Annotated[
-        int | None,
-        typer.Option(
-            "-e", "--effort", min=1, max=9, help="1 (quickest) to 9 (smallest file), of models that have efforts."
-        ),
-    ] = None,
+    view_rows: Annotated[
+        int, typer.Option("--view-rows", min=0, help="The views are a light field of so many rows.")
+    ] = 0,
     force: Force = False,
     skip: Skip = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out ICC, Exif and XMP.")] = False,
     jobs: Jobs = 0,
-    threads: Threads = 0,
     device: Device = None,
     json: Json = False,
     max_pixels: MaxPixels = LIMIT,
 ) -> None:
-    """Shrink pictures to .calo files.
+    """Shrink images to .calo files.
 
-    Several inputs, or a folder (the pictures directly in it, sorted by name), become files named after the
+    Several inputs, or a folder (the images directly in it, sorted by name), become files named after the
     input's stem. One that fails does not stop the others; the exit status is 1 then.
     """
-    if sum(option is not None for option in (quality, target_bpp, target_size)) > 1:
-        raise typer.BadParameter("give only one of -q, --target-bpp and --target-size")
-    if lossless and quality is not None:
-        raise typer.BadParameter("lossless files have no quality; give only one of -q and --lossless")
     refuse_both(force, skip)
-    from .. import api, registry
+    if view_rows and not views:
+        raise typer.BadParameter("--view-rows arranges views; give --views, too")
+    from .. import api
     from ..io import PICTURE_ENDINGS
     from ..runtime.engine import resolve_device
 
-    work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json)
-    registry.find(model, lossless)  # a wrong model is one error, not one for each picture
+    if views:
+        work = [plan_views(inputs, out, api.ENDING, PICTURE_ENDINGS, json)]
+    else:
+        work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json)
+    api.find(model, options)  # a wrong model or option is one error, not one for each image
     device = resolve_device(device)
-    processes, threads = share(jobs, threads, device, len(work))
-    make = _Encode(model, lossless, device, quality, target_size, target_bpp, effort, strip, threads, max_pixels)
+    processes, threads = share(jobs, options.threads, device, len(work))
+    make = _Encode(model, device, replace(options, threads=threads), view_rows, strip, max_pixels)
     run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="encoding")
 
 
 @dataclass(frozen=True)
 class _Encode:
-    """One picture to the bytes of a file, in any process."""
+    """One image to the bytes of a file, in any process."""
 
     model: str | None
-    lossless: bool
     device: str | None
-    quality: float | None
-    target_size: int | None
-    target_bpp: float | None
-    effort: int | None
+    options: EncodeOptions
+    view_rows: int
     strip: bool
-    threads: int
     max_pixels: int
 
     def __call__(self, job: Job) -> Made:
         from .. import api
         from ..image import Metadata
 
-        model = api.load(self.model, lossless=self.lossless, device=self.device)
+        assert job.output is not None
+        model = api.choose(self.model, self.options, self.device)
         started = time.perf_counter()
-        image = read_picture(job.input, self.threads, self.max_pixels)
+        image = self._read(job)
         if self.strip:
             image = replace(image, metadata=Metadata())
-        data = model.encode(
-            image,
-            self.quality,
-            target_bytes=self.target_size,
-            target_bpp=self.target_bpp,
-            effort=self.effort,
-            threads=self.threads,
-        )
-        return Made(record_of(job, image, len(data), time.perf_counter() - started, model=model.name), data)
+        data = model.encode_with(image, self.options)
+        record = record_of(job, image, len(data), time.perf_counter() - started, model=model.name)
+        return Made(record, ((job.output, data),))
+
+    def _read(self, job: Job) -> Image:
+        from ..image import Image
+
+        if not job.views:
+            return read_image(job.input, self.options.threads, self.max_pixels)
+        images = [read_image(name, self.options.threads, self.max_pixels) for name in job.views]
+        return Image.of_views(images, self.view_rows or None)

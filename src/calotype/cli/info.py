@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .batch import Job, Record, read_bytes, run
+from .batch import read_bytes, run
+from .jobs import Job, Record
 from .options import Json
 
 if TYPE_CHECKING:

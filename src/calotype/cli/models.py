@@ -11,6 +11,8 @@ def models(
     json: Annotated[bool, typer.Option("--json", help="One JSON object per model on stdout.")] = False,
 ) -> None:
     """List the installed models; * is the default."""
+    from json import dumps as json_of
+
     from ..registry import SEARCH_PATH, find, list_models
 
     installed = list_models()
@@ -20,16 +22,10 @@ def models(
     width = max((len(model.name) for model in installed), default=0)
     for model in installed:
         if json:
-            _print_json(model.name, model.name == default, model.description, model.digest, str(model.path))
+            entry = {"name": model.name, "default": model.name == default, "description": model.description}
+            place = str(model.weights or model.path)
+            print(json_of(entry | {"digest": model.digest.hex(), "path": place, "bytes": model.bytes}))
         else:
             mark = "*" if model.name == default else " "
-            size = model.path.stat().st_size / 1e6
+            size = model.bytes / 1e6
             print(f"{mark} {model.name:<{width}}  {size:5.1f} MB  {model.description}")
-
-
-def _print_json(name: str, default: bool, description: str, digest: bytes, path: str) -> None:
-    import json
-    import os
-
-    entry = {"name": name, "default": default, "description": description, "digest": digest.hex()}
-    print(json.dumps(entry | {"path": path, "bytes": os.path.getsize(path)}))

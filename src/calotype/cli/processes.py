@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from ..errors import CalotypeError
-from .app import DEBUG
-from .batch import Job, Made, Make
+from .failures import DEBUG
+from .jobs import Job, Made, Make
 
 _ENTRY = f"from {__name__} import main; main()"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .batch import say
+from .failures import say
 
 
 def report(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .batch import Job, Record, read_bytes, record_of, run
+from .batch import read_bytes, record_of, run
+from .jobs import Job, Record
 from .options import LIMIT, Json, MaxPixels, Threads
 
 

@@ -20,6 +20,7 @@ the encoder, so that the decoder must end there: that is its check against desyn
 
 from __future__ import annotations
 
+import builtins
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -174,6 +175,10 @@ class BitCounter:
         self._count += places.size
         self._escaped += len(escapes)
         return given
+
+    def finish(self) -> builtins.bytes:
+        """A stream of the size to expect, all zero: what stands for the real one in counting a file."""
+        return bytes(round(self.bytes))
 
     @property
     def bytes(self) -> float:

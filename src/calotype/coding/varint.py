@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import CorruptFile
+from ..errors import CorruptFile, TruncatedFile
 
 _MAX_BYTES = 9  # 63 bits, so that a value fits everyone's signed 64-bit integer
 
@@ -22,7 +22,13 @@ def write_varint(value: int) -> bytes:
 
 
 def read_varint(view: memoryview, position: int) -> tuple[int, int]:
-    """Read a value and the position after it; only the shortest form of a value is allowed."""
+    """Read a value and the position after it; only the shortest form of a value is allowed.
+
+    Raises
+    ------
+    CorruptFile
+        It is too long or not in its shortest form; `TruncatedFile` where the bytes end within it.
+    """
     value = 0
     for count, byte in enumerate(view[position : position + _MAX_BYTES]):
         value |= (byte & 0x7F) << 7 * count
@@ -30,7 +36,9 @@ def read_varint(view: memoryview, position: int) -> tuple[int, int]:
             if byte == 0 and count > 0:
                 raise CorruptFile("a number is not in its shortest form")
             return value, position + count + 1
-    raise CorruptFile("a number is too long or cut off")
+    if position + _MAX_BYTES > len(view):
+        raise TruncatedFile("a number is cut off")
+    raise CorruptFile("a number is too long")
 
 
 def join_records(records: Sequence[bytes]) -> bytes:

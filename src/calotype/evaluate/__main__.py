@@ -59,7 +59,7 @@ def _update_cards(bench: Bench) -> None:
     for pictures in bench.sets.values():
         for series in pictures.of_kind("lossy"):
             if series.own and series.codec in models:
-                update_card(models[series.codec].path.with_suffix(".toml"), pictures, series.codec)
+                update_card(models[series.codec].path, pictures, series.codec)
 
 
 def _check_extra() -> None:

@@ -50,7 +50,7 @@ def footprint(models: Sequence[Model], picture: RGB, install: str, runs: int = R
         "models": {
             model.name: {
                 "digest": model.card.digest.hex(),
-                "weights_bytes": model.card.path.stat().st_size,
+                "weights_bytes": model.card.bytes,
                 "command_line": decode_command(model.encode(picture), runs),
             }
             for model in models

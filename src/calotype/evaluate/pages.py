@@ -276,7 +276,7 @@ def _model_table(models: Sequence[ModelInfo]) -> str:
                 f"{model.name}{' (default)' if model.default else ''}",
                 model.description,
                 model.digest.hex(),
-                f"{model.path.stat().st_size / 1e6:.1f}",
+                f"{model.bytes / 1e6:.1f}",
                 training.get("device", "unknown"),
                 f"{training['seconds'] / 3600:.2f}" if "seconds" in training else "unknown",
                 f"{training['steps']:,}" if "steps" in training else "unknown",

@@ -15,15 +15,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import fsspec
 import ray.data
 
-from .. import api, io, registry
-from ..container import DEFAULT_MAX_PIXELS
+from .. import api, io
 from ..errors import CalotypeError, Unsupported
 from ..image import Image
+from ..options import DEFAULT_MAX_PIXELS, DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions
 
 BLOCKS_PER_WORKER = 8  # files are handed out in so many pieces: the last ones to finish are short
 LARGEST_BLOCK = 1000  # files, so that rows come back now and then
@@ -55,14 +55,14 @@ def encode_folder(
     quality: float | None = None,
     *,
     model: str | None = None,
-    target_bpp: float | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     workers: int | None = None,
     device: str | None = None,
     gpus: float = 0,
     overwrite: bool = False,
+    **options: Unpack[EncodeKeywords],
 ) -> Report:
-    """Code the pictures in a folder and in those below it to `.calo` files with the same relative names.
+    """Code the images in a folder and in those below it to `.calo` files with the same relative names.
 
     A file that fails does not stop the others. Files are written whole or not at all where the file system allows it
     (disks and object stores), and what exists is skipped, so that a cut run goes on when it is started again.
@@ -71,8 +71,8 @@ def encode_folder(
     ----------
     source, target
         Folders as fsspec names them: paths, `s3://...`, `gs://...`; credentials as for fsspec.
-    quality, model, target_bpp
-        As for `calotype.encode`.
+    quality, model, options
+        As for `calotype.encode`; each worker has one thread unless `threads` says otherwise.
     workers
         Processes on the cluster, with one thread each; None lets Ray choose by what is free.
     device, gpus
@@ -83,12 +83,14 @@ def encode_folder(
     Raises
     ------
     Unsupported
-        Two pictures would become the same file, or there is no picture.
+        Two images would become the same file, there is no image, or the model does not take an option.
     WeightsNotFound
         The model is not installed here.
     """
-    registry.find(model)  # one error here instead of one for each picture
-    work = _Encode(model, device, quality, target_bpp, max_pixels)
+    options.setdefault("threads", 1)
+    wanted = EncodeOptions(quality, **options)
+    api.find(model, wanted)  # one error here instead of one for each image
+    work = _Encode(model, device, wanted, max_pixels)
     jobs, skipped = plan(source, target, api.ENDING, io.PICTURE_ENDINGS, overwrite)
     return _run(jobs, skipped, work, workers, gpus)
 
@@ -98,14 +100,16 @@ def decode_folder(
     target: str,
     *,
     ending: str = ".png",
-    max_pixels: int | None = DEFAULT_MAX_PIXELS,
     workers: int | None = None,
     device: str | None = None,
     gpus: float = 0,
     overwrite: bool = False,
+    **options: Unpack[DecodeKeywords],
 ) -> Report:
-    """Decode the `.calo` files in a folder and in those below it to pictures; otherwise as `encode_folder`."""
-    work = _Decode(io.format_of(f"picture{ending}"), device, max_pixels)
+    """Decode the `.calo` files in a folder and in those below it to images; otherwise as `encode_folder`."""
+    options.setdefault("threads", 1)
+    wanted = DecodeOptions.of(**options)
+    work = _Decode(io.format_of(f"image{ending}"), device, wanted)
     jobs, skipped = plan(source, target, ending, {api.ENDING}, overwrite)
     return _run(jobs, skipped, work, workers, gpus)
 
@@ -187,15 +191,13 @@ class _Worker:
 class _Encode:
     model: str | None
     device: str | None
-    quality: float | None
-    target_bpp: float | None
+    options: EncodeOptions
     max_pixels: int | None
 
     def __call__(self, job: Job) -> int:
         """Bytes of the `.calo` file."""
         image: Image = io.read_image(BytesIO(_read(job.input)), self.max_pixels)
-        model = api.load(self.model, device=self.device)
-        data = model.encode(image, self.quality, target_bpp=self.target_bpp, threads=1)
+        data = api.choose(self.model, self.options, self.device).encode_with(image, self.options)
         _write(job.output, data)
         return len(data)
 
@@ -204,12 +206,12 @@ class _Encode:
 class _Decode:
     format: str
     device: str | None
-    max_pixels: int | None
+    options: DecodeOptions
 
     def __call__(self, job: Job) -> int:
         """Bytes of the `.calo` file."""
         data = _read(job.input)
-        image = api.decode_image(data, threads=1, max_pixels=self.max_pixels, device=self.device)
+        image = api.decode_with(data, self.options, self.device)
         _write(job.output, io.encode_image(image, self.format))
         return len(data)
 

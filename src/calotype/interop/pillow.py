@@ -5,28 +5,31 @@
     picture = Image.open("photo.calo")
     picture.save("smaller.calo", quality=30)
 
-Options of `save`: `quality`, `model`, `target_bytes`, `target_bpp`, `threads` as in `calotype.encode`, and
-`icc_profile`, `exif`, `xmp`, which are taken from the picture's `info` if they are not given (None leaves
-them out).
+Options of `save` are those of `calotype.encode` (`quality`, `model`, `lossless`, `effort` ...), and `icc_profile`,
+`exif`, `xmp`, which are taken from the image's `info` if they are not given (None leaves them out). Others, which
+Pillow hands to every format, are left out with a warning.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
+from dataclasses import fields
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
 from .. import api
 from ..container import METADATA_TAGS, is_calotype, unpack
-from ..errors import CalotypeError, CorruptFile, UnsupportedFile
+from ..errors import CalotypeError, CalotypeWarning, CorruptFile, UnsupportedFile
 from ..image import MODES
 from ..io import from_pillow, to_pillow
+from ..options import EncodeOptions
 
 FORMAT = "CALOTYPE"
 MIME = "image/x-calotype"
 
-_OPTIONS = ("quality", "model", "target_bytes", "target_bpp", "threads")
+_OPTIONS = {"model", *(entry.name for entry in fields(EncodeOptions))}
 _INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
 _PREFIX = {"exif": b"Exif\0\0"}  # as Pillow's JPEG and PNG plugins give it
 
@@ -87,7 +90,9 @@ def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         copy.info = {name: value for name, value in copy.info.items() if name != key}
         if block:
             copy.info[key] = block
-    options = {name: wanted[name] for name in _OPTIONS if name in wanted}
+    options = {name: value for name, value in wanted.items() if name in _OPTIONS}
+    if unknown := sorted(wanted.keys() - _OPTIONS - {*_INFO_KEYS.values()}):
+        warnings.warn(CalotypeWarning(f"{FORMAT} files have no option {', '.join(unknown)}; left out"), stacklevel=3)
     try:
         data = api.encode(from_pillow(copy), **options)
     except CalotypeError as error:

@@ -9,7 +9,7 @@ import numpy as np
 import tomli_w
 
 from ..errors import Unsupported
-from ..registry import find
+from ..registry import find, package
 from ..runtime.weights import Weights, companion_path
 from .data import load_tiles
 
@@ -32,17 +32,19 @@ def quantise_model(model: str, data: list[Path], count: int) -> Path:
         The model or the pictures are not there.
     """
     card = find(model)
+    name = f"{package(card.codec)}.quantise"
     try:
-        codec = importlib.import_module(f"..codecs.{card.codec}.quantise", __package__)
+        codec = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("calotype."):
+        if error.name != name:
             raise
         raise Unsupported(f"the codec {card.codec!r} has no int8 version") from None
     tiles, _ = load_tiles(data)
     chosen = np.unique(np.linspace(0, len(tiles) - 1, count).round().astype(int))
-    path = companion_path(card.path)
-    companion = codec.quantise(Weights.open(card.path), (tiles[index].permute(1, 2, 0).numpy() for index in chosen))
+    assert card.weights is not None  # int8 networks are of weights
+    path = companion_path(card.weights)
+    companion = codec.quantise(Weights.open(card.weights), (tiles[index].permute(1, 2, 0).numpy() for index in chosen))
     path.write_bytes(companion)
     table = {**card.card, "int8": {"bytes": len(companion), "tiles": len(chosen)}}
-    card.path.with_suffix(".toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+    card.path.write_text(tomli_w.dumps(table), encoding="utf-8")
     return path

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calotype.codec import Chunk, CodecInfo, DecodeOptions, EncodeOptions, Payload
+from calotype.codec import Chunk, CodecInfo, Host, Payload
 from calotype.errors import CorruptFile, UnsupportedFile
 from calotype.image import Image
-from calotype.runtime.weights import Weights
+from calotype.options import DecodeOptions, EncodeOptions
+
+from . import INFO
 
 FAULT, FAULTY = "CALOTYPE_TESTING_FAULT", 55  # the variable, and the quality at which it bites
 
@@ -27,16 +29,10 @@ _FAULTS: dict[str, Any] = {"none": int, "raise": _raise, "die": os.abort, "hang"
 class CODEC:
     """Quality 100 is lossless; alpha always is. The weights file is one number, the coarsest step."""
 
-    info: ClassVar[CodecInfo] = CodecInfo(
-        "deflate", wire_version=3, lossless=False, depths=frozenset({8, 16}), views=frozenset({0, 1})
-    )
+    info: ClassVar[CodecInfo] = INFO
 
-    def __init__(self, coarsest: int) -> None:
-        self.coarsest = coarsest
-
-    @classmethod
-    def from_weights(cls, weights: Weights, engine: object = None) -> CODEC:
-        return cls(int(weights.data))
+    def __init__(self, host: Host) -> None:
+        self.coarsest = int(host.weights.data)
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         quality = 75.0 if options.quality is None else options.quality
@@ -66,9 +62,6 @@ class CODEC:
         symbols = np.frombuffer(data, dtype).reshape(payload.shape).astype(np.int64)
         values = symbols * self._steps(payload.shape[-1], step)
         pixels = np.minimum(values, (1 << payload.depth) - 1).astype(dtype.newbyteorder("="))
-        if options.region is not None:
-            x, y, width, height = options.region
-            pixels = pixels[..., y : y + height, x : x + width, :]
         return Image(np.ascontiguousarray(pixels), payload.depth)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:

@@ -1,0 +1,5 @@
+"""Lossless coding with learned scales (Mentzer et al. 2019)."""
+
+from ...codec import CodecInfo
+
+INFO = CodecInfo("l3c", wire_version=1, lossless=True, depths=frozenset({8}), takes=frozenset({"region"}))

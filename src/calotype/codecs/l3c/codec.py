@@ -6,25 +6,26 @@ are what it has a record of: colours or grey, and alpha.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ...codec import CodecInfo, DecodeOptions, EncodeOptions, Payload
+from ...codec import CodecInfo, Host, Payload
 from ...coding import PRECISION, BitCounter, Coder, Decoder, Encoder, Mixture, Tables
 from ...coding.mixture import LOCATION_BITS
 from ...errors import CorruptFile
 from ...image import Image
-from ...runtime.engine import Engine, Networks
-from ...runtime.onnx import OnnxNetwork
-from ...runtime.weights import Weights
-from ...tiling import Grid, Span, check_region
+from ...options import DecodeOptions, EncodeOptions
+from ...runtime.engine import Networks
+from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
+from ...tiling import Grid, Tile
+from . import INFO
 from .drawn import pack_colours, unpack_colours
-from .grey import count_grey, pack_grey, unpack_grey
+from .grey import pack_grey, unpack_grey
 from .known import Known, levels_of
-from .layout import HASH_BYTES, Layout, check_hash, pixel_hash
+from .layout import TILES
 from .recipe import Recipe
 from .units import (
     COEFFICIENT_BITS,
@@ -52,71 +53,65 @@ _WEIGHTS = np.array(MIXTURE_WEIGHTS, np.int32)
 class L3CCodec:
     """Any model of the family; built from its weights file. Safe to share between threads."""
 
-    info: ClassVar[CodecInfo] = CodecInfo(name="l3c", wire_version=1, lossless=True, depths=frozenset({8}))
+    info: ClassVar[CodecInfo] = INFO
 
-    def __init__(self, weights: Weights, engine: Engine = OnnxNetwork) -> None:
+    def __init__(self, host: Host) -> None:
+        weights = host.weights
         self.recipe = Recipe.from_dict(weights.recipe, weights.name)
-        self._networks = Networks(weights, engine)
+        self._networks = Networks(weights, host.engine)
         self._coarsest = _uniform()
         self._levels = Mixture(LEVELS, self.recipe.mixtures)
         self._colours = Mixture(COLOUR_MAX + 1, self.recipe.mixtures)
 
-    @classmethod
-    def from_weights(cls, weights: Weights, engine: Engine = OnnxNetwork) -> L3CCodec:
-        return cls(weights, engine)
-
-    # --- pictures -------------------------------------------------------------------------------------------------
+    # --- images ---------------------------------------------------------------------------------------------------
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        """Code the image; every quality gives the same file."""
-        records = [self._encode_part(part, options.threads) for part in _parts(image)]
-        return Payload(image.pixels.shape, image.depth, Layout(TILE, records).chunks())
+        """Code the image."""
+        return self._payload(image, options, Encoder)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload in bits, by ideal code lengths."""
-        records = [bytes(self._count_part(part, options.threads)) for part in _parts(image)]
-        return 8.0 * sum(len(chunk.body) for chunk in Layout(TILE, records).chunks())
+        return 8.0 * sum(len(chunk.body) for chunk in self._payload(image, options, BitCounter).chunks)
 
-    def _encode_part(self, part: Bytes, threads: int) -> bytes:
+    def _payload(self, image: Image, options: EncodeOptions, make: Callable[[], Encoder | BitCounter]) -> Payload:
+        """A payload of what a new coder for each tile and part made."""
+        pixels: Bytes = image.pixels.astype(np.uint8, copy=False)
+        grid, groups = Grid(image.height, image.width, TILE), _groups(image.channels)
+
+        def encode_tile(tile: Tile, threads: int) -> list[bytes]:
+            parts = (np.ascontiguousarray(cut(pixels, tile)[..., group]) for group in groups)
+            return [self._encode_part(part, make(), threads) for part in parts]
+
+        records = [record for parts in encode_tiles(grid, encode_tile, options.threads) for record in parts]
+        return Payload(image.pixels.shape, image.depth, (TILES.pack(TILE, records),))
+
+    def _encode_part(self, part: Bytes, coder: Encoder | BitCounter, threads: int) -> bytes:
         if part.shape[-1] != COLOURS:
-            return pixel_hash(part) + pack_grey(part[..., 0])
-        encoder = Encoder()
-        self._transmit(encoder, part, part.shape[0], part.shape[1], threads)
-        stream = encoder.finish()
+            return seal(part, pack_grey(part[..., 0], coder))
+        self._transmit(coder, part, part.shape[0], part.shape[1], threads)
+        stream = coder.finish()
         drawn = pack_colours(part, len(stream))
-        return pixel_hash(part) + (bytes([MODELLED]) + stream if drawn is None else bytes([DRAWN]) + drawn)
-
-    def _count_part(self, part: Bytes, threads: int) -> int:
-        """Bytes to expect of a part's record."""
-        if part.shape[-1] != COLOURS:
-            return HASH_BYTES + count_grey(part[..., 0])
-        counter = BitCounter()
-        self._transmit(counter, part, part.shape[0], part.shape[1], threads)
-        size = round(counter.bytes)
-        return HASH_BYTES + 1 + len(pack_colours(part, size) or bytes(size))
+        return seal(part, bytes([MODELLED]) + stream if drawn is None else bytes([DRAWN]) + drawn)
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
         height, width, channels = payload.shape
-        layout = Layout.parse(payload.chunks)
-        region = check_region(options.region, height, width)
-        grid, groups = Grid(height, width, layout.tile), _groups(channels)
-        if len(layout.records) != grid.rows * grid.columns * len(groups):
-            raise CorruptFile(f"the file should have {grid.rows * grid.columns} tiles of {len(groups)} parts")
-        y, x = Span(region.y, region.y + region.height), Span(region.x, region.x + region.width)
-        pixels = np.empty((region.height, region.width, channels), np.uint8)
-        for tile in grid.touching(y, x):
-            rows, columns = tile.y.shared(y), tile.x.shared(x)
-            for number, group in enumerate(groups):
-                record = layout.records[(tile.row * grid.columns + tile.column) * len(groups) + number]
-                part = self._decode_part(record, tile.y.size, tile.x.size, group.stop - group.start, options.threads)
-                check_hash(part, record, f"tile {tile.row},{tile.column}")
-                source = part[rows.within(tile.y), columns.within(tile.x)]
-                pixels[rows.within(y), columns.within(x), group] = source
-        return Image(pixels)
+        side, records, _ = TILES.parse(bodies(payload.chunks, TILES.tag)[TILES.tag])
+        grid, groups = Grid(height, width, side), _groups(channels)
+        check_count(records, grid, len(groups))
 
-    def _decode_part(self, record: bytes, height: int, width: int, channels: int, threads: int) -> Bytes:
-        body = record[HASH_BYTES:]
+        def decode_tile(tile: Tile, threads: int) -> Bytes:
+            pixels = np.empty((tile.y.size, tile.x.size, channels), np.uint8)
+            for number, group in enumerate(groups):
+                sealed, body = open_record(grid.of(records, tile, number, len(groups)))
+                part = self._decode_part(body, tile.y.size, tile.x.size, group.stop - group.start, threads)
+                check_seal(sealed, part, tile)
+                pixels[..., group] = part
+            return pixels
+
+        return Image(decode_tiles(grid, options.region, channels, 8, decode_tile, options.threads))
+
+    def _decode_part(self, body: bytes, height: int, width: int, channels: int, threads: int) -> Bytes:
         if channels != COLOURS:
             return unpack_grey(body, height, width)[..., None]
         kind, stream = body[:1], body[1:]
@@ -228,14 +223,6 @@ def _groups(channels: int) -> list[slice]:
     """The channels of each part."""
     colours = COLOURS if channels >= COLOURS else 1
     return [slice(0, colours), slice(colours, channels)][: 1 + (channels > colours)]
-
-
-def _parts(image: Image) -> Iterator[Bytes]:
-    """Parts (h, w, c) of tile after tile."""
-    pixels = image.pixels.astype(np.uint8, copy=False)
-    for tile in Grid(image.height, image.width, TILE):
-        for group in _groups(image.channels):
-            yield np.ascontiguousarray(pixels[slice(*tile.y), slice(*tile.x), group])
 
 
 def _mixtures(outputs: list[Floats], channels: int, middle: int) -> Int32:

@@ -29,18 +29,10 @@ INTERPOLATED = 1
 PACKED = 0
 
 
-def pack_grey(plane: Plane) -> bytes:
-    """(h, w) -> the shorter of both methods."""
-    encoder = Encoder()
-    code_plane(encoder, plane, *plane.shape)
-    return min(bytes([INTERPOLATED]) + encoder.finish(), bytes([PACKED]) + pack_plane(plane), key=len)
-
-
-def count_grey(plane: Plane) -> int:
-    """Size to expect of `pack_grey` in bytes."""
-    counter = BitCounter()
-    code_plane(counter, plane, *plane.shape)
-    return min(1 + round(counter.bytes), 1 + len(pack_plane(plane)))
+def pack_grey(plane: Plane, coder: Encoder | BitCounter) -> bytes:
+    """(h, w) -> the shorter of both methods; with a bit counter as many bytes as are to be expected."""
+    code_plane(coder, plane, *plane.shape)
+    return min(bytes([INTERPOLATED]) + coder.finish(), bytes([PACKED]) + pack_plane(plane), key=len)
 
 
 def unpack_grey(data: bytes, height: int, width: int) -> Plane:

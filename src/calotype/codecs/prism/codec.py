@@ -10,21 +10,21 @@ import io
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ...codec import Chunk, CodecInfo, DecodeOptions, EncodeOptions, Payload
-from ...coding.checksum import crc32c
-from ...errors import CorruptFile, Desync
-from ...image import Image, Pixels
-from ...parallel import cores, in_order
-from ...runtime.weights import Weights
-from ...tiling import Grid, Span, Tile, check_region
-from . import layout
-from .layout import ORDERS, PLANES, WEBP, CodedPlane, Values
-from .planes import EFFORTS, Plane, code
+from ...codec import Chunk, CodecInfo, Host, Payload
+from ...errors import CorruptFile
+from ...image import MODES, Image, Pixels, empty
+from ...options import DecodeOptions, EncodeOptions
+from ...parallel import cores
+from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
+from ...tiling import Grid, Tile
+from . import INFO, layout
+from .layout import ORDERS, PLANES, TILES, WEBP, CodedPlane, Values
+from .planes import Plane, code
 
 TILE = 1024  # pixels; what is chosen when encoding
 DRAWN_TILE = 4096  # of drawn pictures, which repeat themselves over long distances
@@ -37,26 +37,17 @@ BAND = 32  # rows that are looked at for repeating patterns, in every 8 * BAND
 class PrismCodec:
     """Holds nothing but its options: what it knows of pictures it learns from each anew."""
 
-    info: ClassVar[CodecInfo] = CodecInfo(
-        name="prism",
-        wire_version=1,
-        lossless=True,
-        depths=frozenset(range(1, 17)),
-        efforts=frozenset(EFFORTS),
-    )
+    info: ClassVar[CodecInfo] = INFO
 
-    @classmethod
-    def from_weights(cls, weights: Weights, engine: Any = None) -> PrismCodec:
-        """There are no networks to run; the engine is not used."""
-        return cls()
+    def __init__(self, host: Host | None = None) -> None:
+        """There are neither weights nor networks; the host is not asked for anything."""
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        """Code the image; the quality is not looked at."""
-        effort, threads = options.effort or DEFAULT_EFFORT, options.threads or cores()
-        code_tile = partial(_code_tile, image.depth, effort)
-        chunk = _code_tiles(image.pixels, TILE, threads, code_tile)
+        """Code the image."""
+        effort = options.effort or DEFAULT_EFFORT
+        chunk = _code_tiles(image.pixels, TILE, options.threads, partial(_code_tile, image.depth, effort))
         if max(image.pixels.shape[:2]) > TILE and _is_drawn(image.pixels, image.depth, len(chunk.body)):
-            webp = _code_tiles(image.pixels, DRAWN_TILE, threads, _code_webp_tile)
+            webp = _code_tiles(image.pixels, DRAWN_TILE, options.threads, _code_webp_tile)
             chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
         return Payload(image.pixels.shape, image.depth, (chunk,))
 
@@ -67,73 +58,45 @@ class PrismCodec:
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
         height, width, channels = payload.shape
-        side, records = layout.parse_tiles(payload.chunks)
-        grid, region = Grid(height, width, side), check_region(options.region, height, width)
-        if len(records) != grid.rows * grid.columns:
-            raise CorruptFile(f"the file should have {grid.rows * grid.columns} tiles, it has {len(records)}")
-        y, x = Span(region.y, region.y + region.height), Span(region.x, region.x + region.width)
-        tiles, threads = grid.touching(y, x), options.threads or cores()
-        inner = threads if len(tiles) == 1 else 1
+        side, records, _ = TILES.parse(bodies(payload.chunks, TILES.tag)[TILES.tag])
+        grid, depth = Grid(height, width, side), payload.depth
+        check_count(records, grid)
 
-        def decode_tile(tile: Tile) -> Pixels:
-            record = records[tile.row * grid.columns + tile.column]
-            return _decode_tile(record, (tile.y.size, tile.x.size, channels), payload.depth, inner)
+        def decode_tile(tile: Tile, threads: int) -> Pixels:
+            sealed, body = open_record(grid.of(records, tile))
+            pixels = _decode_tile(body, (tile.y.size, tile.x.size, channels), depth, threads)
+            check_seal(sealed, pixels, tile)
+            return pixels
 
-        pixels = _empty((region.height, region.width, channels), payload.depth)
-        decoded = in_order(decode_tile, tiles, threads if len(tiles) > 1 else 1)
-        for tile, picture in zip(tiles, decoded, strict=True):
-            rows, columns = tile.y.shared(y), tile.x.shared(x)
-            target = pixels[rows.within(y), columns.within(x)]
-            target[:] = picture[rows.within(tile.y), columns.within(tile.x)]
-        return Image(pixels, payload.depth)
+        return Image(decode_tiles(grid, options.region, channels, depth, decode_tile, options.threads), depth)
 
 
 # --- tiles ------------------------------------------------------------------------------------------------------------
 
 
 def _code_tiles(pixels: Pixels, side: int, threads: int, code_tile: Callable[[Pixels, int], bytes]) -> Chunk:
-    """All tiles of a picture; `code_tile` makes the record of one on so many threads."""
-    tiles = list(Grid(pixels.shape[0], pixels.shape[1], side))
-    inner = threads if len(tiles) == 1 else 1  # one tile: its planes side by side; several: tiles
-    records = in_order(lambda tile: code_tile(_cut(pixels, tile), inner), tiles, threads if len(tiles) > 1 else 1)
-    return layout.pack_tiles(side, list(records))
-
-
-def _cut(pixels: Pixels, tile: Tile) -> Pixels:
-    return pixels[slice(*tile.y), slice(*tile.x)]
+    """All tiles of an image; `code_tile` makes the record of one on so many threads."""
+    grid = Grid(pixels.shape[0], pixels.shape[1], side)
+    return TILES.pack(
+        side, encode_tiles(grid, lambda tile, inner: code_tile(cast(Pixels, cut(pixels, tile)), inner), threads)
+    )
 
 
 def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
     """The record of a tile (h, w, channels): the smallest of what there is to try."""
-    colours = pixels.shape[2] >= 3
-    orders = range(ORDERS_TRIED.get(effort, 1) if colours else 1)
-    records = [
-        layout.pack_record(_checksum(pixels), PLANES, _code_planes(pixels, depth, effort, order, threads))
-        for order in orders
-    ]
-    smallest = min(records, key=len)
+    orders = range(ORDERS_TRIED.get(effort, 1) if pixels.shape[2] >= 3 else 1)
+    coded = (bytes([PLANES]) + _code_planes(pixels, depth, effort, order, threads) for order in orders)
+    smallest = seal(pixels, min(coded, key=len))
     return min(smallest, _code_webp_tile(pixels), key=len) if _is_drawn(pixels, depth, len(smallest)) else smallest
 
 
-def _decode_tile(record: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
-    checksum, kind, body = layout.parse_record(record)
-    if kind == PLANES:
-        pixels = _decode_planes(body, shape, depth, threads)
-    elif kind == WEBP and depth == 8:
-        pixels = _decode_webp(body, shape)
-    else:
-        raise CorruptFile(f"a tile of {depth} bits is of kind {kind}")
-    if _checksum(pixels) != checksum:
-        raise Desync("a tile decoded to other pixels than were encoded; nothing is returned")
-    return pixels
-
-
-def _empty(shape: tuple[int, int, int], depth: int) -> Pixels:
-    return np.empty(shape, np.uint8) if depth <= 8 else np.empty(shape, np.uint16)
-
-
-def _checksum(pixels: Pixels) -> int:
-    return crc32c(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")))
+def _decode_tile(body: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
+    kind = body[:1]
+    if kind == bytes([PLANES]):
+        return _decode_planes(body[1:], shape, depth, threads)
+    if kind == bytes([WEBP]) and depth == 8:
+        return _decode_webp(body[1:], shape)
+    raise CorruptFile(f"a tile of {depth} bits is of no known kind")
 
 
 # --- planes -----------------------------------------------------------------------------------------------------------
@@ -160,7 +123,7 @@ def _code_planes(pixels: Pixels, depth: int, effort: int, order: int, threads: i
         references = _references(planes, channels)
         numbers = np.ascontiguousarray(values[-1].numbers(samples))
         planes.append(Plane(numbers, values[-1].depth(depth), *values[-1].range, references, effort))
-    code(planes, threads)
+    code(planes, threads or cores())
     coded = [CodedPlane(known, plane.finish()) for known, plane in zip(values, planes, strict=True)]
     return layout.pack_planes(effort, order, coded)
 
@@ -173,8 +136,8 @@ def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads
     for part, numbers in zip(coded, decoded, strict=True):
         values, references = part.values, _references(planes, channels)
         planes.append(Plane(numbers, values.depth(depth), *values.range, references, effort, part.stream))
-    code(planes, threads)
-    pixels = _empty(shape, depth)
+    code(planes, threads or cores())
+    pixels = empty(shape, depth)
     for channel, part, plane, numbers in zip(_channel_order(channels, order), coded, planes, decoded, strict=True):
         plane.finish()
         pixels[..., channel] = part.values.samples(numbers)
@@ -204,13 +167,13 @@ def _is_drawn(pixels: Pixels, depth: int, size: int) -> bool:
 def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
     import PIL.Image
 
-    colours = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
+    colours = MODES[pixels.shape[2]]
     picture = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, colours)
     buffer = io.BytesIO()
     picture.convert("RGBA" if "A" in colours else "RGB").save(
         buffer, "WEBP", lossless=True, quality=100, method=6, exact=True
     )
-    return layout.pack_record(_checksum(pixels), WEBP, buffer.getvalue())
+    return seal(pixels, bytes([WEBP]) + buffer.getvalue())
 
 
 def _decode_webp(body: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:

@@ -1,11 +1,10 @@
-"""The bytes of a `prism` payload: docs/FORMAT.md, "prism".
+"""The bytes of a `prism` payload: docs/format/prism.md.
 
-One chunk `P`: the side of the tiles, then one record per tile, row by row, each a varint length and that many bytes.
+One chunk with one record per tile, row by row. A record's body begins with its kind.
 """
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,42 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...codec import Chunk
-from ...coding.varint import join_records, read_varint, split_records, write_varint
-from ...errors import CorruptFile, UnsupportedFile
-from .planes import EFFORTS
+from ...coding.varint import read_varint, write_varint
+from ...errors import CorruptFile
+from ...tiled import TiledChunk
+from . import INFO
 
-TAG = "P"
-SIDE_UNIT = 64  # pixels; sides are multiples
-_SIDES_MAX = 64  # of the unit: what a decoder must find memory for
+TILES = TiledChunk("P", largest_side=4096)
 PLANES, WEBP = 0, 1  # kinds of record
 ORDERS = ((1, 0, 2), (1, 2, 0), (0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0))  # in which colours are coded
-_HEAD = struct.Struct("<IB")  # CRC-32C of the pixels, kind
-
-
-def pack_tiles(side: int, records: Sequence[bytes]) -> Chunk:
-    return Chunk(TAG, bytes([side // SIDE_UNIT]) + join_records(records))
-
-
-def parse_tiles(chunks: Sequence[Chunk]) -> tuple[int, list[bytes]]:
-    """Side of the tiles and their records. Raises `CorruptFile`, and `UnsupportedFile` for unknown chunks."""
-    if unknown := sorted(chunk.tag for chunk in chunks if chunk.tag != TAG):
-        raise UnsupportedFile(f"the file has a part {unknown[0]!r} that this version does not know; update calotype")
-    if len(chunks) != 1 or not chunks[0].body or not 1 <= chunks[0].body[0] <= _SIDES_MAX:
-        raise CorruptFile("the file lacks its tiles or has them twice")
-    return chunks[0].body[0] * SIDE_UNIT, split_records(chunks[0].body[1:])
-
-
-def pack_record(checksum: int, kind: int, body: bytes) -> bytes:
-    return _HEAD.pack(checksum, kind) + body
-
-
-def parse_record(record: bytes) -> tuple[int, int, bytes]:
-    """Checksum, kind and body of a tile. Raises `CorruptFile`."""
-    if len(record) < _HEAD.size:
-        raise CorruptFile("a tile is cut off")
-    checksum, kind = _HEAD.unpack_from(record)
-    return checksum, kind, record[_HEAD.size :]
 
 
 @dataclass(frozen=True)
@@ -125,7 +96,7 @@ def pack_planes(effort: int, order: int, planes: Sequence[CodedPlane]) -> bytes:
 
 def parse_planes(body: bytes, depth: int, count: int) -> tuple[int, int, list[CodedPlane]]:
     """Effort, number of the order, and the planes. Raises `CorruptFile`."""
-    if len(body) < 2 or body[0] not in EFFORTS or body[1] >= len(ORDERS):
+    if len(body) < 2 or body[0] not in INFO.efforts or body[1] >= len(ORDERS):
         raise CorruptFile("a tile was coded in an unknown way")
     reader = Reader(body, 2)
     planes = [CodedPlane(Values.parse(reader, depth), reader.part()) for _ in range(count)]

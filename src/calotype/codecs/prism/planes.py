@@ -12,7 +12,6 @@ import numpy.typing as npt
 from ...errors import CorruptFile
 from ._kernel import ffi, lib
 
-EFFORTS = range(1, lib.PRISM_EFFORTS + 1)
 BLOCK = 16  # rows coded between looks at what the other threads have done
 
 Samples = npt.NDArray[np.uint16]

@@ -1,0 +1,5 @@
+"""Transform coding with a hyperprior: the family of `vae.swift`, the default."""
+
+from ...codec import CodecInfo
+
+INFO = CodecInfo("vae", wire_version=1, lossless=False, depths=frozenset({8}), takes=frozenset({"quality", "region"}))

@@ -6,23 +6,23 @@ Glossary: y latents (1/16), scaled latents y * gain, z hyper-latents (1/64); `de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ...codec import CodecInfo, DecodeOptions, EncodeOptions, Payload
+from ...codec import CodecInfo, Host, Payload
 from ...coding import BitCounter, Coder, Decoder, Encoder, Tables
-from ...coding.checksum import crc32c
 from ...coding.planes import pack_plane, unpack_plane
-from ...errors import CorruptFile, Desync, Unsupported
-from ...image import Image
+from ...errors import CorruptFile, Unsupported
+from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
-from ...runtime.engine import Engine, Networks
-from ...runtime.onnx import OnnxNetwork
-from ...runtime.weights import Weights
-from ...tiling import Grid, Span, Tile, check_region
+from ...options import DecodeOptions, EncodeOptions
+from ...runtime.engine import Networks
+from ...tiled import Halo, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal, strided
+from ...tiling import Grid, Tile
+from . import INFO
 from .cells import put_step, step_of
 from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
@@ -31,7 +31,6 @@ from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
 TILE = 1024  # pixels; what is chosen when encoding; `layout` says what decodes
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
-HASH_BYTES = 4
 BIT_WORTH = 0.04  # in squared error of a scaled latent of usual gain; the best on held-out tiles
 
 Floats = npt.NDArray[np.float32]
@@ -41,102 +40,84 @@ Integers = npt.NDArray[np.int32]
 class VAECodec:
     """Any model of the family; built from its weights file. Safe to share between threads."""
 
-    info: ClassVar[CodecInfo] = CodecInfo(name="vae", wire_version=1, lossless=False, depths=frozenset({8}))
+    info: ClassVar[CodecInfo] = INFO
 
-    def __init__(self, weights: Weights, engine: Engine = OnnxNetwork) -> None:
+    def __init__(self, host: Host) -> None:
+        weights = host.weights
         self.recipe = Recipe.from_dict(weights.recipe, weights.name)
-        self._networks = Networks(weights, engine)
+        self._networks = Networks(weights, host.engine)
         arrays = weights.arrays
         self._vectors = {name: arrays[name] for name in ("gain", "inverse_gain", "analysis_scale", "synthesis_scale")}
         self._side_tables = _tables(arrays, "side")
         self._latent_tables = _tables(arrays, "latent") if self.recipe.prior == "gaussian" else None
 
-    @classmethod
-    def from_weights(cls, weights: Weights, engine: Engine = OnnxNetwork) -> VAECodec:
-        return cls(weights, engine)
-
-    # --- pictures -------------------------------------------------------------------------------------------------
+    # --- images ---------------------------------------------------------------------------------------------------
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image. Raises `Unsupported` for a quality that the model does not have."""
-        position = self._position(options.quality)
-
-        def code(scaled: Floats) -> bytes:
-            encoder = Encoder()
-            decoded = self._transmit(encoder, scaled, position, scaled.shape[2:], options.threads)
-            return _hash(decoded) + encoder.finish()
-
-        records = [code(scaled) for scaled in self._analyse(image, position, options.threads)]
-        return Payload(image.pixels.shape, image.depth, self._layout(image, position, records).chunks())
+        return self._payload(image, options, Encoder)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload in bits; of latents by their ideal code lengths."""
-        position = self._position(options.quality)
-        records = []
-        for scaled in self._analyse(image, position, options.threads):
-            counter = BitCounter()
-            self._transmit(counter, scaled, position, scaled.shape[2:], options.threads)
-            records.append(bytes(HASH_BYTES + round(counter.bytes)))
-        return 8.0 * sum(len(chunk.body) for chunk in self._layout(image, position, records).chunks())
+        return 8.0 * sum(len(chunk.body) for chunk in self._payload(image, options, BitCounter).chunks)
 
-    def _layout(self, image: Image, position: int, records: list[bytes]) -> Layout:
-        """Records of latents, joined by those of alpha."""
+    def _payload(self, image: Image, options: EncodeOptions, make: Callable[[], Encoder | BitCounter]) -> Payload:
+        """A payload of what a new coder for each tile made."""
+        position = self._position(options.quality)
+        grid = Grid(image.height, image.width, TILE)
+        padded = grid.padded(HYPER_STRIDE)
+
+        def encode_tile(tile: Tile, threads: int) -> bytes:
+            scaled = self._analyse(image, padded, tile, position, threads)
+            coder = make()
+            decoded = self._transmit(coder, scaled, position, scaled.shape[2:], threads)
+            return seal(decoded.astype(np.int16), coder.finish())
+
+        records = encode_tiles(padded, encode_tile, options.threads, beside=False)
         alpha: list[bytes] = []
         if image.channels in (2, 4):
-            plane = image.pixels[..., -1].astype(np.uint8, copy=False)
-            grid = Grid(image.height, image.width, TILE)
-            alpha = [pack_plane(plane[slice(*tile.y), slice(*tile.x)]) for tile in grid]
-        return Layout(position, TILE, records, alpha)
+            plane: npt.NDArray[np.uint8] = image.pixels[..., -1].astype(np.uint8, copy=False)
+            alpha = encode_tiles(grid, lambda tile, _: pack_plane(cut(plane, tile)), options.threads)
+        return Payload(image.pixels.shape, image.depth, Layout(position, TILE, records, alpha).chunks())
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
         height, width, channels = payload.shape
         layout = Layout.parse(payload.chunks)
-        region = check_region(options.region, height, width)
-        grid = Grid(height, width, layout.tile)
-        self._check(layout, grid, channels)
-        y, x = Span(region.y, region.y + region.height), Span(region.x, region.x + region.width)
-        pixels = np.empty((region.height, region.width, channels), np.uint8)
-        self._networks.prepare("synthesis", options.threads)
-        latents = _LatentRows(grid, lambda tile: self._decode_tile(layout, grid, tile, options.threads))
-        for tile in grid.touching(y, x):
-            picture = self._synthesise(latents, tile, layout.position, options.threads)
-            rows, columns = tile.y.shared(y), tile.x.shared(x)
-            target = pixels[rows.within(y), columns.within(x)]
-            source = picture[:, rows.within(tile.y), columns.within(tile.x)].transpose(1, 2, 0)
-            colours = 3 if channels >= 3 else 1
-            target[..., :colours] = _to_bytes(source if colours == 3 else source.mean(-1, keepdims=True))
-            if layout.alpha:
-                record = layout.alpha[tile.row * grid.columns + tile.column]
-                plane = unpack_plane(record, tile.y.size, tile.x.size)
-                target[..., -1] = plane[rows.within(tile.y), columns.within(tile.x)]
-        return Image(pixels)
-
-    def _check(self, layout: Layout, grid: Grid, channels: int) -> None:
-        tiles = grid.rows * grid.columns
-        if len(layout.latents) != tiles or len(layout.alpha) != (tiles if channels in (2, 4) else 0):
-            raise CorruptFile(f"the file should have {tiles} tiles, it has {len(layout.latents)}")
+        grid, has_alpha = Grid(height, width, layout.tile), channels in (2, 4)
+        check_count(layout.latents, grid)
+        check_count(layout.alpha, grid, parts=int(has_alpha))
         if layout.position > (len(self._vectors["gain"]) - 1) * RATE_UNIT:
             raise CorruptFile(f"the file has a rate of {layout.position}, beyond what its model has")
+        threads = options.threads
+        self._networks.prepare("synthesis", threads)
+        padded = grid.padded(HYPER_STRIDE)
+        latents = Halo(padded, HALO, LATENT_STRIDE, lambda tile: self._decode_latents(layout, grid, tile, threads))
+
+        def decode_tile(tile: Tile, threads: int) -> Pixels:
+            colours = self._synthesise(latents, tile, layout.position, threads).transpose(1, 2, 0)
+            planes = [_to_bytes(colours if channels >= 3 else colours.mean(-1, keepdims=True))]
+            if has_alpha:
+                planes.append(unpack_plane(grid.of(layout.alpha, tile), tile.y.size, tile.x.size)[..., None])
+            return np.concatenate(planes, -1) if has_alpha else planes[0]
+
+        return Image(decode_tiles(grid, options.region, channels, 8, decode_tile, threads, beside=False))
 
     # --- transforms -----------------------------------------------------------------------------------------------
 
-    def _analyse(self, image: Image, position: int, threads: int) -> Iterator[Floats]:
-        """Scaled latents (1, latents, h, w) of each tile, padded to whole hyper-latents."""
+    def _analyse(self, image: Image, padded: Grid, tile: Tile, position: int, threads: int) -> Floats:
+        """Scaled latents (1, latents, h, w) of a tile of the grid padded to whole hyper-latents."""
         colours = image.pixels[..., :3] if image.channels >= 3 else image.pixels[..., :1]
-        height, width = (-(-size // HYPER_STRIDE) * HYPER_STRIDE for size in (image.height, image.width))
-        network = self._networks.get("analysis", threads)
-        scale, gain = self._vector("analysis_scale", position), self._vector("gain", position)
-        for tile in Grid(height, width, TILE):
-            rows, columns = tile.y.grown(HALO, height), tile.x.grown(HALO, width)
-            window = colours[slice(*rows), slice(*columns)]
-            beyond = ((0, rows.size - window.shape[0]), (0, columns.size - window.shape[1]), (0, 0))
-            planes = np.pad(window, beyond, "edge").transpose(2, 0, 1)[None]
-            x = np.broadcast_to(planes, (1, 3, *planes.shape[2:])).astype(np.float32) / np.float32(255)
-            (y,) = network(x=x, scale=scale)
-            yield y[:, :, _latent_slice(tile.y, rows), _latent_slice(tile.x, columns)] * gain
+        rows, columns = tile.y.grown(HALO, padded.height), tile.x.grown(HALO, padded.width)
+        window = colours[slice(*rows), slice(*columns)]
+        beyond = ((0, rows.size - window.shape[0]), (0, columns.size - window.shape[1]), (0, 0))
+        planes = np.pad(window, beyond, "edge").transpose(2, 0, 1)[None]
+        x = np.broadcast_to(planes, (1, 3, *planes.shape[2:])).astype(np.float32) / np.float32(255)
+        (y,) = self._networks.get("analysis", threads)(x=x, scale=self._vector("analysis_scale", position))
+        inner = y[:, :, strided(tile.y, rows, LATENT_STRIDE), strided(tile.x, columns, LATENT_STRIDE)]
+        return inner * self._vector("gain", position)
 
-    def _synthesise(self, latents: _LatentRows, tile: Tile, position: int, threads: int) -> Floats:
+    def _synthesise(self, latents: Halo, tile: Tile, position: int, threads: int) -> Floats:
         """A tile's colours (3, h, w), nominally in [0, 1]."""
         rows, columns, decoded = latents.around(tile)
         y = decoded.astype(np.float32) * (self._vector("inverse_gain", position) / np.float32(LATENT_UNIT))
@@ -145,17 +126,16 @@ class VAECodec:
 
     # --- integers -------------------------------------------------------------------------------------------------
 
-    def _decode_tile(self, layout: Layout, grid: Grid, tile: Tile, threads: int) -> npt.NDArray[np.int16]:
-        record = layout.latents[tile.row * grid.columns + tile.column]
-        decoder = Decoder(record[HASH_BYTES:])
-        shape = tuple(-(-span.size // HYPER_STRIDE) * (HYPER_STRIDE // LATENT_STRIDE) for span in (tile.y, tile.x))
+    def _decode_latents(self, layout: Layout, grid: Grid, tile: Tile, threads: int) -> npt.NDArray[np.int16]:
+        """Decoded latents (1, latents, h, w) of a tile of the padded grid."""
+        sealed, stream = open_record(grid.of(layout.latents, tile))
+        decoder = Decoder(stream)
+        shape = tile.y.size // LATENT_STRIDE, tile.x.size // LATENT_STRIDE
         decoded = self._transmit(decoder, None, layout.position, shape, threads)
         decoder.finish()
-        if _hash(decoded) != record[:HASH_BYTES]:
-            raise Desync(
-                f"tile {tile.row},{tile.column} decoded to other integers than were encoded; nothing is returned"
-            )
-        return decoded.astype(np.int16)
+        latents = decoded.astype(np.int16)
+        check_seal(sealed, latents, tile)
+        return latents
 
     def _transmit(
         self, coder: Coder, scaled: Floats | None, position: int, shape: tuple[int, ...], threads: int
@@ -242,45 +222,9 @@ class VAECodec:
         return np.full((1, 1, *shape[2:]), position * ACTIVATION_MAX // last, np.float32)
 
 
-class _LatentRows:
-    """Decoded latents of the tiles around the one in work; rows above are dropped as work moves down."""
-
-    def __init__(self, grid: Grid, decode: Callable[[Tile], npt.NDArray[np.int16]]) -> None:
-        self._grid = grid
-        self._decode = decode
-        self._held: dict[tuple[int, int], npt.NDArray[np.int16]] = {}
-
-    def around(self, tile: Tile) -> tuple[Span, Span, npt.NDArray[np.int16]]:
-        """Rows and columns in pixels of a tile with its halo, padded, and the latents (1, latents, h, w) there."""
-        height, width = (-(-size // HYPER_STRIDE) * HYPER_STRIDE for size in (self._grid.height, self._grid.width))
-        rows, columns = tile.y.grown(HALO, height), tile.x.grown(HALO, width)
-        self._held = {place: held for place, held in self._held.items() if place[0] >= tile.row - 1}
-        padded = Grid(height, width, self._grid.size)
-        window: npt.NDArray[np.int16] | None = None
-        for near in padded.touching(rows, columns):
-            place = near.row, near.column
-            if place not in self._held:
-                self._held[place] = self._decode(self._grid.tile(*place))
-            held = self._held[place]
-            if window is None:
-                shape = 1, held.shape[1], rows.size // LATENT_STRIDE, columns.size // LATENT_STRIDE
-                window = np.empty(shape, np.int16)
-            y, x = near.y.shared(rows), near.x.shared(columns)
-            part = held[:, :, _latent_slice(y, near.y), _latent_slice(x, near.x)]
-            window[:, :, _latent_slice(y, rows), _latent_slice(x, columns)] = part
-        assert window is not None
-        return rows, columns, window
-
-
 def _tables(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> Tables:
     start = prefix + "_"
     return Tables.from_arrays({name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)})
-
-
-def _latent_slice(span: Span, outer: Span) -> slice:
-    """Where a span of pixels lies in latents that cover `outer`."""
-    inside = span.within(outer)
-    return slice(inside.start // LATENT_STRIDE, inside.stop // LATENT_STRIDE)
 
 
 def _code(coder: Coder, symbols: Integers | None, tables: Tables, index: Integers) -> Integers:
@@ -289,10 +233,6 @@ def _code(coder: Coder, symbols: Integers | None, tables: Tables, index: Integer
     if symbols.size and max(-int(symbols.min()), int(symbols.max())) > SYMBOL_MAX:
         raise CorruptFile("a latent is out of range")
     return symbols
-
-
-def _hash(decoded: Integers) -> bytes:
-    return crc32c(np.ascontiguousarray(decoded, dtype="<i2")).to_bytes(HASH_BYTES, "little")
 
 
 def _to_bytes(x: Floats) -> npt.NDArray[np.uint8]:

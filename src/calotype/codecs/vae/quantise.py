@@ -15,11 +15,12 @@ import numpy.typing as npt
 import onnx
 import onnx.numpy_helper
 
-from ...codec import DecodeOptions, EncodeOptions
+from ...codec import Host
 from ...errors import Unsupported
 from ...image import Image, Pixels
 from ...nets.int8 import MIDDLE, Graph, Observer, Ranges, fit, fit_signed
 from ...nets.residual import SLOPE
+from ...options import DecodeOptions, EncodeOptions
 from ...runtime.engine import Network
 from ...runtime.onnx import OnnxNetwork
 from ...runtime.weights import Weights, pack_companion
@@ -110,7 +111,7 @@ def _observe(weights: Weights, recipe: Recipe, parts: Mapping[str, _Part], tiles
     def engine(data: bytes, threads: int) -> Network:
         return observers.get(data) or OnnxNetwork(data, threads)
 
-    codec = VAECodec(weights, engine)
+    codec = VAECodec(Host(weights, engine))
     for number, tile in enumerate(tiles):
         quality = number * QUALITY_STRIDE % 101 if recipe.variable_rate else None
         payload = codec.encode(Image.from_array(tile), EncodeOptions(quality))

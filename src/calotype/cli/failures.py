@@ -1,0 +1,46 @@
+"""What is said when something goes wrong: one line on stderr, with the next step."""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import CalotypeError
+
+DEBUG = "CALOTYPE_DEBUG"  # set: tracebacks instead of lines
+
+_EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "safetensors": "train",
+    "tomli_w": "train",
+    "matplotlib": "bench",
+    "plotly": "bench",
+    "pyarrow": "bench",
+    "scipy": "bench",
+}  # module -> extra
+
+
+def say(text: str) -> None:
+    """Print a line for people."""
+    print(text, file=sys.stderr)
+
+
+def fail(message: str) -> None:
+    """Say what went wrong, in one line."""
+    say(f"calotype: error: {' '.join(message.split())}")
+
+
+def explain(error: Exception) -> str:
+    """One line about an exception, with the next step where we know it."""
+    if isinstance(error, CalotypeError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        return f"{error.name} is not installed; run: pip install 'calotype[{_EXTRAS[error.name]}]'"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory; a smaller --max-pixels refuses such files"
+    return f"{type(error).__name__}: {error} (this is a mistake in Calotype; {DEBUG}=1 shows where)"
