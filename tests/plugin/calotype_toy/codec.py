@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -84,13 +85,12 @@ def _sums(differences: Samples) -> Samples:
     return _along_rows(lib.toy_sums, differences)
 
 
-def _along_rows(function: object, samples: Samples) -> Samples:
+def _along_rows(function: Callable[..., None], samples: Samples) -> Samples:
     *_, width, channels = samples.shape
-    rows = np.ascontiguousarray(samples).copy()
-    function(
-        ffi.from_buffer("uint16_t[]", rows, require_writable=True), rows.size // (width * channels), width, channels
-    )  # type: ignore[operator]
-    return rows
+    result = np.array(samples, np.uint16, order="C")
+    buffer = ffi.from_buffer("uint16_t[]", result, require_writable=True)
+    function(buffer, result.size // (width * channels), width, channels)
+    return result
 
 
 CODEC = Toy
