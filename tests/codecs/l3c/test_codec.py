@@ -11,17 +11,18 @@ from calotype.codecs.l3c import codec as l3c
 from calotype.codecs.l3c.digits import are_exact, digits_of, samples_of
 from calotype.codecs.l3c.drawn import pack_colours
 from calotype.codecs.l3c.freeze import freeze, thaw
-from calotype.codecs.l3c.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
 from calotype.codecs.l3c.layout import Layout
-from calotype.codecs.l3c.likelihood import mixture_bits
 from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
 from calotype.codecs.l3c.training import bits
-from calotype.codecs.l3c.units import LEVEL_MAX, MIXTURE_WEIGHTS, VALUE_UNIT
+from calotype.codecs.l3c.units import LEVEL_MAX, VALUE_UNIT
 from calotype.coding import BitCounter
+from calotype.coding.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
+from calotype.coding.units import MIXTURE_WEIGHTS
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
+from calotype.nets.mixture import mixture_bits
 from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import Weights
 

@@ -11,9 +11,10 @@ from calotype.codecs.vae.freeze import freeze, thaw
 from calotype.codecs.vae.layout import Layout
 from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
-from calotype.codecs.vae.rounding import nearest, thrifty
+from calotype.codecs.vae.scales import SYMBOL_MAX
 from calotype.coding import Tables
 from calotype.coding.planes import pack_plane, unpack_plane
+from calotype.coding.rdoq import nearest, rdoq
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
 from calotype.runtime.torch import TorchNetwork
@@ -258,18 +259,20 @@ def residuals():
 
 def test_without_worth_bits_do_not_move_symbols(residuals):
     x, tables, index = residuals
-    np.testing.assert_array_equal(thrifty(x, tables, index, np.zeros((1, 1, 1, 1), np.float32)), nearest(x))
+    worthless = np.zeros((1, 1, 1, 1), np.float32)
+    np.testing.assert_array_equal(rdoq(x, tables, index, worthless, SYMBOL_MAX), nearest(x, SYMBOL_MAX))
 
 
 def test_symbols_are_the_better_of_two_candidates(residuals):
     x, tables, index = residuals
     worth = np.float32([0.02, 0.05, 0.1, 0.2, 0.5, 1.0])[None, :, None, None]
-    symbols = thrifty(x, tables, index, worth)
-    candidates = np.stack([nearest(x), nearest(x) - np.sign(nearest(x))])
+    symbols = rdoq(x, tables, index, worth, SYMBOL_MAX)
+    rounded = nearest(x, SYMBOL_MAX)
+    candidates = np.stack([rounded, rounded - np.sign(rounded)])
     costs = np.stack([(x - q) ** 2 + worth * tables.bits(q, index) for q in candidates])
     chosen = (x - symbols) ** 2 + worth * tables.bits(symbols, index)
     np.testing.assert_array_equal(chosen, costs.min(0))
-    assert tables.bits(symbols, index).sum() < 0.9 * tables.bits(nearest(x), index).sum()
+    assert tables.bits(symbols, index).sum() < 0.9 * tables.bits(rounded, index).sum()
 
 
 def test_latents_that_count_little_are_rounded_to_zero_first(codec):
