@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calotype.coding import BitCounter, Decoder, Encoder, Mixture, Tables, crc32c
-from calotype.coding.mixture import SCALES, logistic_table, scale_steps
+from calotype.coding.mixture import logistic_table, scale_steps
+from calotype.coding.units import SCALES
 from calotype.errors import CorruptFile, Desync
 
 

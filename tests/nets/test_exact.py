@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from calotype.errors import CalotypeError
-from calotype.nets.exact import ExactConv, FrozenExactConv, halves, largest_sum
+from calotype.nets.exact import ACTIVATION, INDEX, SIGNED, ExactConv, FrozenExactConv, halves, largest_sum
 from calotype.nets.export import frozen, initializers, to_onnx
 from calotype.nets.fixed_point import ACTIVATION_MAX, EXACT_LIMIT, WEIGHT_MAX
 from calotype.runtime.onnx import OnnxNetwork
@@ -19,8 +19,8 @@ class Exact(nn.Module):
         self.layers = nn.Sequential(
             ExactConv(8, 32, 3), ExactConv(32, 64), nn.PixelShuffle(2), ExactConv(16, 16, 3, groups=16)
         )
-        self.mean = ExactConv(16, 8, output="signed")
-        self.index = ExactConv(16, 8, output="index", bias=8.0)
+        self.mean = ExactConv(16, 8, output=SIGNED)
+        self.index = ExactConv(16, 8, output=INDEX, bias=8.0)
 
     def forward(self, x):
         hidden = self.layers(halves(x))
@@ -58,7 +58,7 @@ def reference(layer: ExactConv, x: np.ndarray) -> np.ndarray:
     return np.clip(total >> layer.shift, layer.low, layer.high)
 
 
-@pytest.mark.parametrize(("kernel", "groups", "output"), [(3, 1, "activation"), (1, 1, "signed"), (3, 8, "index")])
+@pytest.mark.parametrize(("kernel", "groups", "output"), [(3, 1, ACTIVATION), (1, 1, SIGNED), (3, 8, INDEX)])
 def test_layer_is_integer_arithmetic(kernel, groups, output):
     torch.manual_seed(kernel)
     layer = ExactConv(8, 16, kernel, groups=groups, output=output)

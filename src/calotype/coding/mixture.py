@@ -6,6 +6,7 @@ s + 1/2, with the tails at the ends. Everything is integers: `docs/reference/mix
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -15,23 +16,17 @@ import numpy.typing as npt
 
 from ._kernel import ffi, lib
 from .tables import Floats, Int32
+from .units import MAX_COMPONENTS, MIXTURE_PRECISION, MIXTURE_WEIGHTS, SCALES, SCALES_PER_OCTAVE
 
-LOCATION_BITS = 6
-"""Locations count 1/64 of a symbol."""
-SCALES_PER_OCTAVE = 8
-"""Scale i stands for 2**(i / 8 - 3) symbols."""
-SCALES = lib.CALO_SCALES
 MAX_SYMBOLS = lib.CALO_MIXTURE_SYMBOLS
-MAX_COMPONENTS = lib.CALO_COMPONENTS
 WEIGHT_MAX = 65535
-PRECISION = 16
-"""Frequencies of a mixture sum to 2**16."""
 
 _GUARD_BITS = 96  # of the numbers that the logistic table is made from
 # exp(-1/512) in units of 2**-96; the table's middles lie at odd multiples of 1/512
 _STEP = 0xFF801FFAAB554445B04105B0
 # round(2**(20 - r / 8)), r = 0 .. 7
 _MANTISSAS = (1048576, 961548, 881744, 808563, 741455, 679917, 623487, 571740)
+_WEIGHTS = np.array(MIXTURE_WEIGHTS, np.int32)
 
 
 @cache
@@ -55,6 +50,20 @@ def scale_steps() -> Int32:
     )
     steps.setflags(write=False)
     return steps
+
+
+def mixture_parameters(outputs: Sequence[npt.NDArray[np.float32]], channels: int, middle: int) -> Int32:
+    """Parameters (channels, 3, components, h, w) of mixtures, from what `nets.mixture.MixtureHead` gives.
+
+    `outputs` are locations, which count from `middle`, scales, and steps of weights: whole numbers, each of shape
+    (1, channels * components, h, w).
+    """
+    location, scale, weight = (output.reshape(channels, -1, *output.shape[2:]) for output in outputs)
+    parameters = np.empty((channels, 3, *location.shape[1:]), np.int32)
+    np.add(location, np.float32(middle), out=parameters[:, 0], casting="unsafe")
+    parameters[:, 1] = scale
+    parameters[:, 2] = _WEIGHTS[weight.astype(np.intp)]
+    return parameters
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class Mixture:
 
     def place_bits(self, places: npt.NDArray[np.uint32]) -> Floats:
         """Code length of each place in bits."""
-        bits: Floats = PRECISION - np.log2((places >> PRECISION).astype(np.float64))
+        bits: Floats = MIXTURE_PRECISION - np.log2((places >> MIXTURE_PRECISION).astype(np.float64))
         return bits
 
     def bits(self, symbols: Int32, parameters: Int32) -> Floats:

@@ -7,7 +7,7 @@ the exported integers.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,26 +17,30 @@ from ..errors import CalotypeError
 from .fixed_point import ACTIVATION_BITS, ACTIVATION_MAX, EXACT_LIMIT, WEIGHT_BITS, WEIGHT_MAX
 from .straight_through import clamp_inward, requantise, ste_round
 
-Output = Literal["activation", "signed", "index", "location", "scale", "weight", "coefficient"]
-# output -> (fraction bits dropped from the sum, lower clamp, upper clamp)
-OUTPUTS: dict[Output, tuple[int, int, int]] = {
-    "activation": (WEIGHT_BITS, 0, ACTIVATION_MAX),
-    "signed": (WEIGHT_BITS, -2 * ACTIVATION_MAX, 2 * ACTIVATION_MAX),
-    "index": (WEIGHT_BITS + ACTIVATION_BITS - 1, 0, 63),
-    # parameters of mixtures of logistics (coding/mixture.py), with units that are learned about equally fast
-    "location": (WEIGHT_BITS - 2, -(2**15), 2**15),
-    "scale": (WEIGHT_BITS + ACTIVATION_BITS - 3, 0, 95),
-    "weight": (WEIGHT_BITS + ACTIVATION_BITS - 3, 0, 63),
-    "coefficient": (WEIGHT_BITS + ACTIVATION_BITS - 3, 0, 64),
-}
+
+class Output(NamedTuple):
+    """What becomes of the sums of a layer."""
+
+    shift: int
+    """Fraction bits that are dropped."""
+    low: int
+    """Lower clamp."""
+    high: int
+    """Upper clamp."""
+
+
+ACTIVATION = Output(WEIGHT_BITS, 0, ACTIVATION_MAX)
+"""What the next layer takes, the rectifier included."""
+SIGNED = Output(WEIGHT_BITS, -2 * ACTIVATION_MAX, 2 * ACTIVATION_MAX)
+"""The same scale, twice the range, both signs."""
+INDEX = Output(WEIGHT_BITS + ACTIVATION_BITS - 1, 0, 63)
+"""Number of one of 64 tables, half a unit each."""
 
 
 class ExactConv(nn.Module):
     """Convolution of integer activations, then a floored rescale by a power of two and a clamp.
 
-    Zero padding keeps the size. `output` is "activation" (0..2047, the rectifier included), "signed" (twice that range,
-    both signs, same scale), "index" (0..63, half a unit each), or a parameter of a mixture of logistics: "location" (in
-    1/64 symbol, 256 to the unit), "scale" (0..95), "weight" (0..63) and "coefficient" (0..64), 8 to the unit.
+    Zero padding keeps the size.
     """
 
     def __init__(
@@ -47,15 +51,15 @@ class ExactConv(nn.Module):
         *,
         groups: int = 1,
         dilation: int = 1,
-        output: Output = "activation",
+        output: Output = ACTIVATION,
         bias: float = 0.0,
     ) -> None:
         super().__init__()
         self.groups, self.dilation = groups, dilation
-        self.shift, self.low, self.high = OUTPUTS[output]
+        self.shift, self.low, self.high = output
         fan_in = channels_in // groups * kernel**2
         weight = torch.empty(channels_out, channels_in // groups, kernel, kernel)
-        nn.init.normal_(weight, std=(2 / fan_in) ** 0.5 if output == "activation" else 0.1 * fan_in**-0.5)
+        nn.init.normal_(weight, std=(2 / fan_in) ** 0.5 if output == ACTIVATION else 0.1 * fan_in**-0.5)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.full((channels_out,), bias))
 

@@ -1,4 +1,4 @@
-"""The residual block of the default codec's transforms: depthwise-separable, then a channel mixer."""
+"""A residual block of few multiply-adds: depthwise-separable, then a channel mixer."""
 
 from __future__ import annotations
 

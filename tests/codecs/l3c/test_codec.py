@@ -11,14 +11,12 @@ from calotype.codecs.l3c import codec as l3c
 from calotype.codecs.l3c.digits import are_exact, digits_of, samples_of
 from calotype.codecs.l3c.drawn import pack_colours
 from calotype.codecs.l3c.freeze import freeze, thaw
-from calotype.codecs.l3c.grey import INTERPOLATED, PACKED, count_grey, pack_grey, unpack_grey
 from calotype.codecs.l3c.layout import Layout
-from calotype.codecs.l3c.likelihood import mixture_bits
 from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
 from calotype.codecs.l3c.training import bits
-from calotype.codecs.l3c.units import LEVEL_MAX, MIXTURE_WEIGHTS, VALUE_UNIT
+from calotype.codecs.l3c.units import LEVEL_MAX, VALUE_UNIT
 from calotype.coding import BitCounter
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
@@ -113,39 +111,6 @@ def test_a_fresh_model_predicts_gradients():
     assert sizes[0] < 5.5 < 8 < sizes[1]
 
 
-def test_weights_are_quarter_octaves():
-    exact = 2 ** (np.arange(64) / 4)
-    assert (np.abs(np.array(MIXTURE_WEIGHTS) - exact) <= 1).all()
-    assert min(MIXTURE_WEIGHTS) > 0
-
-
-def plain_bits(symbols, location, scale, weight, count):
-    """`mixture_bits` as one would write it down; gradients are PyTorch's."""
-    distance = symbols[:, :, None] - location / 64
-    sharpness = torch.exp2(3 - scale / 8)
-    upper, lower = (torch.sigmoid((distance + edge) * sharpness) for edge in (0.5, -0.5))
-    first, last = symbols[:, :, None] <= 0, symbols[:, :, None] >= count - 1
-    inside = torch.where(last, 1.0, upper) - torch.where(first, 0.0, lower)
-    probability = (inside * torch.softmax(weight * np.log(2) / 4, 2)).sum(2)
-    return torch.stack([16 - torch.log2(probability * (2**16 - count) + 1), -torch.log2(probability)])
-
-
-def test_gradients_of_bits_are_those_of_the_plain_formula():
-    rng = torch.Generator().manual_seed(0)
-    shape = (2, 3, 4, 5, 6)
-    symbols = torch.randint(0, 25, (2, 3, 5, 6), generator=rng).double()
-    symbols[:, :, 0], symbols[:, :, 1] = 0, 24  # tails
-    location = 64 * (symbols[:, :, None] + torch.randn(shape, generator=rng).double())
-    scale, weight = (top * torch.rand(shape, generator=rng).double() for top in (50, 63))
-    given = [x.requires_grad_() for x in (symbols, location, scale, weight)]
-    wanted, found = plain_bits(*given, 25), mixture_bits(*given, 25)
-    torch.testing.assert_close(found, wanted)
-    which = torch.rand(found.shape, generator=rng).double()
-    pairs = zip(*(torch.autograd.grad((bits * which).sum(), given) for bits in (found, wanted)), strict=True)
-    for one, other in pairs:
-        torch.testing.assert_close(one, other)
-
-
 def test_training_counts_the_coders_bits(model, codec, photo):
     """Straight-through layers, the floating-point mixture and the colours' moved locations are those of the coder."""
     pixels = photo[:128, :168]
@@ -179,22 +144,6 @@ def test_tiles_and_regions(codec, photo, monkeypatch, channels):
         np.testing.assert_array_equal(part, pixels[y : y + height, x : x + width])
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 3), (31, 33), (65, 64), (100, 2)])
-def test_planes_come_back(shape):
-    rng = np.random.default_rng(1)
-    smooth = 128 + 60 * np.sin(np.indices(shape).sum(0) / 9) + rng.normal(0, 2, shape)
-    for plane in (rng.integers(0, 256, shape), np.full(shape, 255), smooth):
-        plane = plane.astype(np.uint8)
-        packed = pack_grey(plane)
-        assert abs(count_grey(plane) - len(packed)) <= 4
-        np.testing.assert_array_equal(unpack_grey(packed, *shape), plane)
-
-
-def test_planes_take_the_shorter_way(photo):
-    assert pack_grey(photo[..., 0])[0] == INTERPOLATED
-    assert pack_grey(np.full((90, 80), 255, np.uint8))[0] == PACKED
-
-
 def test_drawings_and_noise_take_another_way(codec, monkeypatch):
     """Flat areas become far smaller than a network can say, and noise does not grow."""
     monkeypatch.setattr(l3c, "pack_colours", pack_colours)
@@ -208,14 +157,6 @@ def test_drawings_and_noise_take_another_way(codec, monkeypatch):
         assert codec.count_bits(Image(pixels), EncodeOptions()) == 8 * len(payload.chunks[0].body)
         np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, pixels)
         assert pack_colours(pixels, len(payload.chunks[0].body) - 20) is None
-
-
-def test_planes_refuse_damage(photo):
-    plane = photo[:40, :40, 0]
-    packed = pack_grey(plane)
-    for damaged in (b"", b"\x02" + packed[1:], packed[:-2], packed + b"xx", b"\x00nonsense"):
-        with pytest.raises(CalotypeError):
-            unpack_grey(damaged, 40, 40)
 
 
 def test_other_parameters_are_a_desync(codec, photo):

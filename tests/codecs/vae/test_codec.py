@@ -11,9 +11,6 @@ from calotype.codecs.vae.freeze import freeze, thaw
 from calotype.codecs.vae.layout import Layout
 from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
-from calotype.codecs.vae.rounding import nearest, thrifty
-from calotype.coding import Tables
-from calotype.coding.planes import pack_plane, unpack_plane
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
 from calotype.runtime.torch import TorchNetwork
@@ -87,23 +84,6 @@ def test_each_of_four_steps_sees_all_places_and_groups():
     for step in range(4):
         assert set(np.concatenate(step_of(places, step, 4)).ravel()) == {0, 1, 2, 3}
         assert set(np.concatenate(step_of(groups, step, 4)).ravel()) == {0, 1, 2, 3}
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (64, 1), (1, 90)])
-def test_planes_come_back(shape):
-    rng = np.random.default_rng(1)
-    for plane in (rng.integers(0, 256, shape), np.full(shape, 255), np.indices(shape).sum(0) % 256):
-        plane = plane.astype(np.uint8)
-        np.testing.assert_array_equal(unpack_plane(pack_plane(plane), *shape), plane)
-
-
-def test_planes_refuse_damage():
-    packed = pack_plane(np.full((8, 8), 7, np.uint8))
-    for damaged in (b"", packed[:-1], b"\x09" + packed[1:], packed + b"x", packed[:1] + b"nonsense"):
-        with pytest.raises(CorruptFile):
-            unpack_plane(damaged, 8, 8)
-    with pytest.raises(CorruptFile):
-        unpack_plane(packed, 8, 7)
 
 
 def encode(codec, pixels, **options):
@@ -244,32 +224,6 @@ def test_recipes_refuse_unknown_keys():
         Recipe.from_dict(SWIFT.to_dict() | {"widht": 3}, "here.toml")
     with pytest.raises(Unsupported, match="no recipe 'swfit'"):
         Recipe.load("swfit")
-
-
-@pytest.fixture(scope="module")
-def residuals():
-    """Values, some of them ties, and the table of each: narrow and wide ones."""
-    rng = np.random.default_rng(3)
-    index = rng.integers(0, 3, (1, 6, 20, 30)).astype(np.int32)
-    x = rng.laplace(size=index.shape) * np.array([0.3, 1.0, 5.0])[index]
-    x[..., :4] = np.round(2 * x[..., :4]) / 2
-    return x.astype(np.float32), Tables.gaussian([0.3, 1.0, 5.0]), index
-
-
-def test_without_worth_bits_do_not_move_symbols(residuals):
-    x, tables, index = residuals
-    np.testing.assert_array_equal(thrifty(x, tables, index, np.zeros((1, 1, 1, 1), np.float32)), nearest(x))
-
-
-def test_symbols_are_the_better_of_two_candidates(residuals):
-    x, tables, index = residuals
-    worth = np.float32([0.02, 0.05, 0.1, 0.2, 0.5, 1.0])[None, :, None, None]
-    symbols = thrifty(x, tables, index, worth)
-    candidates = np.stack([nearest(x), nearest(x) - np.sign(nearest(x))])
-    costs = np.stack([(x - q) ** 2 + worth * tables.bits(q, index) for q in candidates])
-    chosen = (x - symbols) ** 2 + worth * tables.bits(symbols, index)
-    np.testing.assert_array_equal(chosen, costs.min(0))
-    assert tables.bits(symbols, index).sum() < 0.9 * tables.bits(nearest(x), index).sum()
 
 
 def test_latents_that_count_little_are_rounded_to_zero_first(codec):

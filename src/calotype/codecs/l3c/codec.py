@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from ...codec import CodecInfo, Host, Payload
 from ...coding import PRECISION, BitCounter, Coder, Decoder, Encoder, Mixture, Tables
-from ...coding.mixture import LOCATION_BITS
+from ...coding.grey import pack_grey, unpack_grey
+from ...coding.mixture import mixture_parameters
+from ...coding.units import LOCATION_BITS
 from ...errors import CorruptFile
 from ...image import Image
 from ...options import DecodeOptions, EncodeOptions
@@ -23,7 +25,6 @@ from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_
 from ...tiling import Grid, Tile
 from . import INFO
 from .drawn import pack_colours, unpack_colours
-from .grey import pack_grey, unpack_grey
 from .known import Known, levels_of
 from .layout import TILES
 from .recipe import Recipe
@@ -34,7 +35,6 @@ from .units import (
     LATENTS,
     LEVEL_MAX,
     LEVELS,
-    MIXTURE_WEIGHTS,
     SCALES,
     STRIDE,
 )
@@ -46,8 +46,6 @@ DRAWN, MODELLED = 0, 1  # kinds of colour records: without the network, and with
 Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
-
-_WEIGHTS = np.array(MIXTURE_WEIGHTS, np.int32)
 
 
 class L3CCodec:
@@ -167,7 +165,7 @@ class L3CCodec:
                     expected, *outputs = outputs
                     inputs["expected"] = expected
                 model = self._levels
-                parameters = np.moveaxis(_mixtures(outputs, LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
+                parameters = np.moveaxis(mixture_parameters(outputs, LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
         return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs], known)
 
     def _stage(self, scale: int, levels: Int32, inputs: dict[str, Floats], threads: int) -> list[Floats]:
@@ -178,7 +176,7 @@ class L3CCodec:
         """Code red, green that moves with red, blue that moves with both; (h, w, 3)."""
         *mixtures, coefficient = outputs
         height, width = coefficient.shape[2:]
-        parameters = _mixtures(mixtures, COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
+        parameters = mixture_parameters(mixtures, COLOURS, (COLOUR_MAX << LOCATION_BITS) // 2)
         factors = coefficient.reshape(COLOURS, self.recipe.mixtures, height, width).astype(np.int32)
         decoded = np.empty((height * width, COLOURS), np.uint8)
         if known is None:
@@ -223,19 +221,6 @@ def _groups(channels: int) -> list[slice]:
     """The channels of each part."""
     colours = COLOURS if channels >= COLOURS else 1
     return [slice(0, colours), slice(colours, channels)][: 1 + (channels > colours)]
-
-
-def _mixtures(outputs: list[Floats], channels: int, middle: int) -> Int32:
-    """Parameters for the coder (channels, 3, k, h, w).
-
-    Outputs are location, which counts from `middle`, scale and weight, each (1, channels * k, h, w).
-    """
-    location, scale, weight = (output.reshape(channels, -1, *output.shape[2:]) for output in outputs)
-    parameters = np.empty((channels, 3, *location.shape[1:]), np.int32)
-    np.add(location, np.float32(middle), out=parameters[:, 0], casting="unsafe")
-    parameters[:, 1] = scale
-    parameters[:, 2] = _WEIGHTS[weight.astype(np.intp)]
-    return parameters
 
 
 def _code_levels(

@@ -9,14 +9,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...nets.exact import ExactConv, halves
+from ...coding.units import LOCATION_UNIT
+from ...nets.exact import SIGNED, ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_MAX
+from ...nets.mixture import MixtureHead
 from ...nets.straight_through import clamp_inward
 from .recipe import Recipe
 from .samples import Differences, Interpolation, planes, values_of
-from .units import COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, LOCATION_UNIT, SCALES, VALUE_UNIT
+from .units import COLOURS, LATENTS, LEVEL_MAX, LEVEL_UNIT, SCALES, VALUE_UNIT
 
-PARAMETERS_PER_REAL = 8.0  # of the other outputs of heads
+# where heads start
+LEVEL_NARROWEST, GREY_NARROWEST = 0.25, 0.5  # width of the narrowest component, in levels and grey values
+COEFFICIENTS = 60.0, 4.0, 60.0  # G follows R; B follows G
 
 
 class EncoderBlock(nn.Module):
@@ -75,42 +79,11 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(ExactConv(width, width, 3), ExactConv(width, width, 3, output="signed"))
+        self.layers = nn.Sequential(ExactConv(width, width, 3), ExactConv(width, width, 3, output=SIGNED))
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations (b, width, h, w) -> the same shape."""
         return clamp_inward(x + self.layers(x), 0, ACTIVATION_MAX)
-
-
-class Head(nn.Module):
-    """Features to the parameters of mixtures of logistics: three dilations side by side, then 1x1; exact."""
-
-    def __init__(self, recipe: Recipe, channels: int, coefficients: int) -> None:
-        super().__init__()
-        self.dilated = nn.ModuleList(ExactConv(recipe.up, recipe.head, 3, dilation=dilation) for dilation in (1, 2, 4))
-        width, count = 3 * recipe.head, channels * recipe.mixtures
-        self.location = ExactConv(width, count, output="location")
-        self.scale = ExactConv(width, count, output="scale")
-        self.weight = ExactConv(width, count, output="weight", bias=32 / PARAMETERS_PER_REAL)
-        self.coefficient = (
-            ExactConv(width, coefficients * recipe.mixtures, output="coefficient") if coefficients else None
-        )
-        # components from a quarter of a level or half a grey value to four octaves more
-        octaves = torch.linspace(0, 4, recipe.mixtures) + (2 if coefficients else 1)
-        with torch.no_grad():
-            for layer in (self.location, self.scale, self.weight, self.coefficient):
-                if layer is not None:
-                    layer.weight.mul_(0.1)  # what biases and interpolation say is better at first
-            self.scale.bias.copy_(octaves.repeat(channels) * 8 / PARAMETERS_PER_REAL)
-            if self.coefficient is not None:  # G follows R; B follows G
-                start = torch.tensor([60.0, 4.0, 60.0])[:coefficients]
-                self.coefficient.bias.copy_(start.repeat_interleave(recipe.mixtures) / PARAMETERS_PER_REAL)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """(b, up, h, w) -> location, scale, weight, and coefficient if there are any, each (b, count, h, w)."""
-        hidden = torch.cat([layer(features) for layer in self.dilated], 1)
-        outputs = self.location(hidden), self.scale(hidden), self.weight(hidden)
-        return outputs if self.coefficient is None else (*outputs, self.coefficient(hidden))
 
 
 class Stage(nn.Module):
@@ -130,9 +103,12 @@ class Stage(nn.Module):
         else:
             self.enter = ExactConv(given, width)
         self.blocks = nn.Sequential(*(DecoderBlock(width) for _ in range(recipe.blocks)))
-        self.tail = ExactConv(width, width, 3, output="signed")
+        self.tail = ExactConv(width, width, 3, output=SIGNED)
         self.up = nn.Sequential(ExactConv(width, 4 * recipe.up), nn.PixelShuffle(2))
-        self.head = Head(recipe, self.channels, COLOURS if scale == 1 else 0)
+        narrowest, coefficients = (GREY_NARROWEST, COEFFICIENTS) if scale == 1 else (LEVEL_NARROWEST, ())
+        self.head = MixtureHead(
+            recipe.up, recipe.head, self.channels, recipe.mixtures, narrowest=narrowest, coefficients=coefficients
+        )
         with torch.no_grad():
             self.enter.weight.mul_(0.25)  # levels reach 24, activations 32
 
@@ -151,9 +127,9 @@ class Stage(nn.Module):
 
         Returns
         -------
-        features (b, up, 2h, 2w), for samples expected values (b, 3, 2h, 2w) except at scale 1, and what `Head` gives.
-        Locations count from the middle of the symbols' range; for samples those of scale 1 have the interpolation in
-        them. Their channels are ordered colour or latent, then component.
+        features (b, up, 2h, 2w), for samples expected values (b, 3, 2h, 2w) except at scale 1, and what `MixtureHead`
+        gives. Locations count from the middle of the symbols' range; for samples those of scale 1 have the
+        interpolation in them. Their channels are ordered colour or latent, then component.
         """
         given = [halves(levels * LEVEL_UNIT)]
         if coarser is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...coding.units import MAX_COMPONENTS
 from ...errors import Unsupported
 from ...runtime.recipe import BaseRecipe
-from .units import LATENTS, MIXTURES_MAX
+from .units import LATENTS
 
 
 @dataclass(frozen=True)
@@ -29,5 +30,5 @@ class Recipe(BaseRecipe):
     def __post_init__(self) -> None:
         if self.features < 2 * LATENTS or min(self.up, self.head) < 1 or self.blocks < 0:
             raise Unsupported(f"recipe {self.name}: features, blocks, up or head are too few")
-        if not 1 <= self.mixtures <= MIXTURES_MAX:
-            raise Unsupported(f"recipe {self.name}: 1 to {MIXTURES_MAX} mixtures, not {self.mixtures}")
+        if not 1 <= self.mixtures <= MAX_COMPONENTS:
+            raise Unsupported(f"recipe {self.name}: 1 to {MAX_COMPONENTS} mixtures, not {self.mixtures}")

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...coding.units import LOCATION_UNIT
+from ...nets.mixture import mixture_bits
 from ...nets.straight_through import clamp_inward, ste_floor, ste_round
 from .digits import are_exact, digits_of, nearest_colours
 from .freeze import freeze, thaw
-from .likelihood import mixture_bits
 from .networks import L3C
 from .recipe import Recipe
-from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, LOCATION_UNIT, SCALES
+from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, SCALES
 
 __all__ = ["build", "fixed_numbers", "freeze", "loss", "thaw"]
 

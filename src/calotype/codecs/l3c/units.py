@@ -7,7 +7,6 @@ SCALES = 3
 LATENTS = 5  # channels at each scale (Mentzer et al. 2019, sec. 3.1)
 LEVEL_MAX = 12
 LEVELS = 2 * LEVEL_MAX + 1  # 25 of them in [-1, 1], likewise
-LOCATION_UNIT = 64  # per symbol, as in coding/mixture.py, which cannot be imported where only training is installed
 LEVEL_UNIT = 128  # activations per level: what exact networks are given
 VALUE_UNIT = 16  # of samples, per grey value
 VALUE_MAX = 2040  # white; black is its negative
@@ -15,12 +14,6 @@ COARSE_DIGIT = LEVELS  # grey values of a level of a coarse digit
 BLUE_DIGITS = 5  # coarse digits of blue: red's count as many levels each
 STRIDE = 2**SCALES  # padded sizes are multiples of it
 
-MIXTURES_MAX = 10  # that the coder takes
 COLOURS = 3
 COLOUR_MAX = 255
 COEFFICIENT_BITS = 6  # coefficients of colours coded before count 1/64
-WEIGHTS_PER_OCTAVE = 4
-# round(2**(16 + r / 4)), r = 0 .. 3
-_MANTISSAS = (65536, 77936, 92682, 110218)
-MIXTURE_WEIGHTS = tuple(_MANTISSAS[i % WEIGHTS_PER_OCTAVE] >> 16 - i // WEIGHTS_PER_OCTAVE for i in range(64))
-"""The networks' 64 steps of a weight as integers, about 2**(i / 4)."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ...codec import CodecInfo, Host, Payload
 from ...coding import BitCounter, Coder, Decoder, Encoder, Tables
 from ...coding.planes import pack_plane, unpack_plane
+from ...coding.rdoq import nearest, rdoq
 from ...errors import CorruptFile, Unsupported
 from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
@@ -26,7 +27,6 @@ from . import INFO
 from .cells import put_step, step_of
 from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
-from .rounding import nearest, thrifty
 from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
 TILE = 1024  # pixels; what is chosen when encoding; `layout` says what decodes
@@ -170,7 +170,7 @@ class VAECodec:
         step = (position + RATE_UNIT // 2) // RATE_UNIT
         index = np.arange(shape[0], dtype=np.int32) + step * shape[0]
         index = np.broadcast_to(index[:, None, None], shape)[None]
-        return _code(coder, None if x is None else nearest(x), self._side_tables, index)
+        return _code(coder, None if x is None else nearest(x, SYMBOL_MAX), self._side_tables, index)
 
     def _code_latents(self, coder: Coder, parts: list[Floats] | None, mean: Floats, index: Floats) -> Integers:
         """Latents with their predicted mean (sixteenths) and table -> decoded, in sixteenths.
@@ -181,7 +181,7 @@ class VAECodec:
         assert tables is not None
         if parts is not None:
             y, bit_worth = parts
-            symbols = thrifty(y - mean / np.float32(LATENT_UNIT), tables, indices, bit_worth)
+            symbols = rdoq(y - mean / np.float32(LATENT_UNIT), tables, indices, bit_worth, SYMBOL_MAX)
         return _code(coder, symbols, tables, indices) * LATENT_UNIT + mean.astype(np.int32)
 
     # --- rates ----------------------------------------------------------------------------------------------------

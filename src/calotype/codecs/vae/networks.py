@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...nets.density import FactorizedDensity
-from ...nets.exact import ExactConv, halves
+from ...nets.exact import INDEX, SIGNED, ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.gdn import GDN
 from ...nets.rate import RateVectors
@@ -198,8 +198,8 @@ class Context(nn.Module):
             ExactConv(width, width, 3, groups=width),
             ExactConv(width, width),
         )
-        self.mean = ExactConv(width, coded, output="signed") if recipe.means else None
-        self.index = ExactConv(width, coded, output="index", bias=8.0)
+        self.mean = ExactConv(width, coded, output=SIGNED) if recipe.means else None
+        self.index = ExactConv(width, coded, output=INDEX, bias=8.0)
 
     def forward(self, features: Tensor, rate: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features (b, hyper_width, h, w), rate plane (b, 1, h, w), decoded integers (b, k, h, w) -> mean, index.

@@ -1,4 +1,4 @@
-"""Grey and alpha planes, without a network: interpolated from coarse to fine, or `coding.planes` where that is shorter.
+"""Grey and alpha planes, without a network: interpolated from coarse to fine, or `planes` where that is shorter.
 
 The pixels of a grid of 32 are coded first; then each halving of the grid adds the middles of its squares, predicted
 from their four corners, and then the middles of the sides, from the four pixels around. The spread of those four gives
@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...coding import BitCounter, Coder, Decoder, Encoder, Mixture
-from ...coding.mixture import LOCATION_BITS, scale_steps
-from ...coding.planes import Plane, pack_plane, unpack_plane
-from ...errors import CorruptFile
+from ..errors import CorruptFile
+from .coder import BitCounter, Coder, Decoder, Encoder
+from .mixture import Mixture, scale_steps
+from .planes import Plane, pack_plane, unpack_plane
+from .units import LOCATION_BITS
 
 Int32 = npt.NDArray[np.int32]
 
