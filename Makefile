@@ -1,7 +1,7 @@
 # make demo     install into .venv, code and decode a photo, look at the result
 # make test     everything that must pass: lint, types, import rules, tests
 # make results  measure on Kodak, McMaster and Urban into docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
-# make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernel
+# make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernels
 # make docs     pages made from the code            make clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)

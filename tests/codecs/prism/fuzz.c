@@ -1,4 +1,6 @@
-/* Random planes round trip, and damaged or random streams decode to something or are refused, within their buffers. */
+/* Random planes round trip, and damaged or random streams decode to something or are refused, within their buffers.
+
+   Usage: fuzz rounds seconds seed; it goes on until both are over. */
 #include "prism.h"
 
 #include <stdio.h>
@@ -41,11 +43,12 @@ static uint16_t *new_samples(const shape *s) {
 }
 
 int main(int count, char **arguments) {
-    const double seconds = count > 1 ? atof(arguments[1]) : 1;
-    state = (count > 2 ? strtoull(arguments[2], NULL, 10) : 1) * 0x9E3779B97F4A7C15ull | 1;
+    const unsigned long rounds = count > 1 ? strtoul(arguments[1], NULL, 10) : 1;
+    const double seconds = count > 2 ? atof(arguments[2]) : 0;
+    state = (count > 3 ? strtoull(arguments[3], NULL, 10) : 1) * 0x9E3779B97F4A7C15ull | 1;
     const time_t start = time(NULL);
     unsigned long intact = 0, damaged = 0, refused = 0;
-    while (difftime(time(NULL), start) < seconds) {
+    for (unsigned long round = 0; round < rounds || difftime(time(NULL), start) < seconds; round++) {
         shape s = {1 + (int)(draw() % 40), 1 + (int)(draw() % 40), draw() % 3 ? 8 : 9 + (int)(draw() % 8), 0, 0,
                    1 + (int)(draw() % PRISM_EFFORTS)};
         const int top = (1 << s.depth) - 1;

@@ -23,7 +23,7 @@ def _raise() -> None:
     raise ZeroDivisionError("as was asked for")
 
 
-_FAULTS: dict[str, Any] = {"none": int, "raise": _raise, "die": os.abort, "hang": lambda: time.sleep(60)}
+_FAULTS: dict[str, Any] = {"none": int, "raise": _raise, "die": os.abort, "hang": lambda: time.sleep(3600)}
 
 
 class CODEC:
