@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import calotype
-from calotype.evaluate.metrics import psnr
+from calotype.evaluate.measure.metrics import psnr
 
 CAPTION = 28  # pixels
 

@@ -91,7 +91,8 @@ def test_the_page_of_the_command_line_is_fresh() -> None:
 
 
 def test_results_are_those_of_the_weights_that_are_shipped() -> None:
-    from calotype.evaluate.rows import ROWS, Row, read_table
+    from calotype.evaluate.tables.folder import ROWS
+    from calotype.evaluate.tables.rows import Row, read_table
 
     pytest.importorskip("pyarrow")
     file = ROOT / "docs/results" / ROWS

@@ -1,4 +1,4 @@
-"""A folder of small pictures and a bench over it, made once."""
+"""A folder of small images and a bench over it, made once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RIVALS = ("jpeg-420", "jpeg-444", "webp", "png")
 
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory, picture: Callable[..., np.ndarray]) -> Path:
-    """A folder with two pictures, one large enough for MS-SSIM, and a text."""
+    """A folder with two images, one large enough for MS-SSIM, and a text."""
     folder = tmp_path_factory.mktemp("sets") / "small"
     folder.mkdir()
     Pillow.fromarray(picture(170, 180, 3)).save(folder / "b.png")
     Pillow.fromarray(picture(70, 64, 3, seed=1)).save(folder / "a.png")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 
@@ -29,17 +29,19 @@ def small_set(tmp_path_factory: pytest.TempPathFactory, picture: Callable[..., n
 def bench_folder(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `bench` makes of the set, with timings."""
     pytest.importorskip("pyarrow")
-    from calotype.evaluate.metrics import find_metrics
+    from calotype.evaluate.measure.images import find_images
+    from calotype.evaluate.measure.metrics import find_metrics
+    from calotype.evaluate.measure.run import bench
+    from calotype.evaluate.measure.speed import Contender, time_codecs
+    from calotype.evaluate.measure.subjects import Own
     from calotype.evaluate.rivals import find_rivals
-    from calotype.evaluate.rows import TIMINGS, Timing, write_table
-    from calotype.evaluate.run import bench, find_pictures
-    from calotype.evaluate.speed import Contender, time_codecs
-    from calotype.evaluate.subjects import Own
+    from calotype.evaluate.tables.folder import TIMINGS
+    from calotype.evaluate.tables.rows import Timing, write_table
 
     out = tmp_path_factory.mktemp("bench")
-    pictures, own = find_pictures([small_set]), Own(MODEL, LADDER)
+    images, own = find_images([small_set]), Own(MODEL, LADDER)
     subjects = [own, *find_rivals(RIVALS)]
-    bench(pictures, subjects, out, metrics=find_metrics(("psnr", "ms_ssim", "largest_error")), jobs=2)
+    bench(images, subjects, out, metrics=find_metrics(("psnr", "ms_ssim", "largest_error")), jobs=2)
     contenders = [Contender(own, 70.0), Contender(subjects[1], 50.0)]
-    write_table(out / TIMINGS, time_codecs(contenders, pictures, cores=(1,), rounds=2), Timing)
+    write_table(out / TIMINGS, time_codecs(contenders, images, cores=(1,), rounds=2), Timing)
     return out

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from calotype.errors import CalotypeError, Unsupported
-from calotype.evaluate.bd import bd_psnr, bd_rate, envelope, interpolate, psnr_overlap
-from calotype.evaluate.published import HYPERPRIOR, VTM, load_published, published_path
+from calotype.evaluate.tables.bd import bd_psnr, bd_rate, envelope, interpolate, psnr_overlap
+from calotype.evaluate.tables.published import HYPERPRIOR, VTM, load_published, published_path
 
 pytest.importorskip("scipy")
 

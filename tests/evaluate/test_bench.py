@@ -20,18 +20,19 @@ from PIL import Image as Pillow
 
 import calotype
 from calotype.errors import CalotypeError, Unsupported, WeightsNotFound
-from calotype.evaluate.metrics import find_metrics, psnr
+from calotype.evaluate.measure.images import find_images, to_rgb
+from calotype.evaluate.measure.metrics import find_metrics, psnr
+from calotype.evaluate.measure.run import Progress, bench
+from calotype.evaluate.measure.speed import Contender, choose, is_timed, spread, time_codecs
+from calotype.evaluate.measure.subjects import Own, decode_kept, find_subject
+from calotype.evaluate.measure.worker import CodingFailed, Worker
 from calotype.evaluate.rivals import find_rivals
-from calotype.evaluate.run import Progress, bench, find_pictures, to_rgb
-from calotype.evaluate.speed import Contender, choose, is_timed, spread, time_codecs
-from calotype.evaluate.subjects import Own, decode_kept, find_subject
-from calotype.evaluate.worker import CodingFailed, Worker
 from calotype.image import Image
 
 pytest.importorskip("pyarrow")
 
-from calotype.evaluate.rows import ROWS, TIMINGS, Row, Timing, read_table, write_table
-from calotype.evaluate.summary import load_bench
+from calotype.evaluate.tables.folder import ROWS, TIMINGS, load_bench
+from calotype.evaluate.tables.rows import Row, Timing, read_table, write_table
 
 MODEL, LADDER = "deflate.coarse", (0.0, 40.0, 70.0, 95.0)
 FAULTY = Own(MODEL, (40.0, 55.0, 70.0))  # tests/plugin fails at 55, if it is told to
@@ -46,9 +47,9 @@ def rows(bench_folder: Path) -> list[Row]:
     return read_table(bench_folder / ROWS, Row)
 
 
-def test_there_is_a_row_for_every_picture_and_quality_in_order(rows: list[Row]) -> None:
-    own = [(row.picture, row.quality) for row in rows if row.codec == MODEL]
-    assert own == [(picture, quality) for picture in ("a", "b") for quality in LADDER]
+def test_there_is_a_row_for_every_image_and_quality_in_order(rows: list[Row]) -> None:
+    own = [(row.image, row.quality) for row in rows if row.codec == MODEL]
+    assert own == [(image, quality) for image in ("a", "b") for quality in LADDER]
     assert [*dict.fromkeys(row.codec for row in rows)] == [MODEL, "jpeg-420", "jpeg-444", "webp", "png"]
     assert {row.error for row in rows} == {None}
 
@@ -56,7 +57,7 @@ def test_there_is_a_row_for_every_picture_and_quality_in_order(rows: list[Row]) 
 def test_rows_count_the_whole_file(rows: list[Row], small_set: Path, bench_folder: Path) -> None:
     model = calotype.load(MODEL)
     for row in (row for row in rows if row.own):
-        pixels = np.asarray(Pillow.open(small_set / f"{row.picture}.png"))
+        pixels = np.asarray(Pillow.open(small_set / f"{row.image}.png"))
         data = model.encode(pixels, row.quality)
         assert row.bytes == len(data)
         assert row.bpp == 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
@@ -71,7 +72,7 @@ def test_files_are_kept_with_their_originals(rows: list[Row], small_set: Path, b
     for row in rows:
         assert found.file(row).stat().st_size == row.bytes
         original = np.asarray(Pillow.open(found.original(row)))
-        np.testing.assert_array_equal(original, np.asarray(Pillow.open(small_set / f"{row.picture}.png")))
+        np.testing.assert_array_equal(original, np.asarray(Pillow.open(small_set / f"{row.image}.png")))
         decoded = decode_kept(row.codec, found.file(row).read_bytes())
         assert psnr(original, decoded) == row.metrics["psnr"]
 
@@ -86,8 +87,8 @@ def test_clocks_and_memory_are_those_of_a_process(rows: list[Row]) -> None:
 
 
 def test_what_is_not_defined_is_not_a_number(rows: list[Row]) -> None:
-    """MS-SSIM needs 161 pixels a side: the small picture has none, and is not measured again for it."""
-    assert all(math.isnan(row.metrics["ms_ssim"]) == (row.picture == "a") for row in rows)
+    """MS-SSIM needs 161 pixels a side: the small image has none, and is not measured again for it."""
+    assert all(math.isnan(row.metrics["ms_ssim"]) == (row.image == "a") for row in rows)
     assert all(math.isinf(row.metrics["psnr"]) for row in rows if row.kind == "lossless")
 
 
@@ -126,7 +127,7 @@ def test_nothing_is_measured_twice(bench_folder: Path, small_set: Path, tmp_path
     out, seen = _copy(bench_folder, tmp_path), list[Progress]()
     before = read_table(out / ROWS, Row)
     subjects = [Own(MODEL, LADDER), *find_rivals(("webp",))]
-    rows = bench(find_pictures([small_set]), subjects, out, metrics=PSNR, report=seen.append)
+    rows = bench(find_images([small_set]), subjects, out, metrics=PSNR, report=seen.append)
     assert [progress.row for progress in seen] == [None]
     assert seen[0].done == seen[0].total == len(rows)
     assert sorted(map(repr, read_table(out / ROWS, Row))) == sorted(map(repr, before))
@@ -137,19 +138,19 @@ def test_what_changed_is_measured_again(bench_folder: Path, small_set: Path, tmp
     rows = read_table(out / ROWS, Row)
     changes = {
         ("a", 0.0): {"digest": "00000000"},
-        ("a", 40.0): {"picture_hash": "0" * 16},
+        ("a", 40.0): {"image_hash": "0" * 16},
         ("a", 70.0): {"error": "out of memory"},
         ("b", 0.0): {"version": "calotype 0.0"},
         ("b", 40.0): {"metrics": {}},
     }
     old = [
-        dataclasses.replace(row, **changes.get((row.picture, row.quality), {}), title="old") if row.own else row
+        dataclasses.replace(row, **changes.get((row.image, row.quality), {}), title="old") if row.own else row
         for row in rows
     ]
     write_table(out / ROWS, old, Row)
     load_bench(out).file(rows[7]).unlink()  # b at 95
-    found = bench(find_pictures([small_set]), [Own(MODEL, LADDER)], out, metrics=PSNR)
-    fresh = {(row.picture, row.quality) for row in found if row.title != "old"}
+    found = bench(find_images([small_set]), [Own(MODEL, LADDER)], out, metrics=PSNR)
+    fresh = {(row.image, row.quality) for row in found if row.title != "old"}
     assert fresh == {*changes, ("b", 95.0)}
     assert all(row.error is None for row in found)
 
@@ -159,7 +160,7 @@ def test_rows_of_other_weights_do_not_stay(bench_folder: Path, small_set: Path, 
     out = _copy(bench_folder, tmp_path)
     rows = read_table(out / ROWS, Row)
     write_table(out / ROWS, [dataclasses.replace(row, digest="00000000") if row.own else row for row in rows], Row)
-    bench(find_pictures([small_set]), [Own(MODEL, (30.0, 60.0))], out, metrics=PSNR)
+    bench(find_images([small_set]), [Own(MODEL, (30.0, 60.0))], out, metrics=PSNR)
     after = read_table(out / ROWS, Row)
     assert {row.quality for row in after if row.own} == {30.0, 60.0}
     others = [[repr(row) for row in some if not row.own] for some in (rows, after)]  # repr: NaN is not equal to itself
@@ -197,7 +198,7 @@ def test_a_failure_is_a_row(
     fault: str, reason: str, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALOTYPE_TESTING_FAULT", fault)
-    rows = bench(find_pictures([small_set / "a.png"]), [FAULTY], tmp_path, metrics=PSNR, timeout=3)
+    rows = bench(find_images([small_set / "a.png"]), [FAULTY], tmp_path, metrics=PSNR, timeout=3)
     good, bad, after = rows
     assert (good.error, after.error) == (None, None)
     assert reason in bad.error
@@ -208,21 +209,21 @@ def test_a_failure_is_a_row(
     assert [point.quality for point in series.points] == [40, 70]
     assert [row.quality for row in series.failures] == [55]
     monkeypatch.setenv("CALOTYPE_TESTING_FAULT", "none")
-    again = bench(find_pictures([small_set / "a.png"]), [FAULTY], tmp_path, metrics=PSNR)
+    again = bench(find_images([small_set / "a.png"]), [FAULTY], tmp_path, metrics=PSNR)
     assert [row.error for row in again] == [None] * 3
 
 
-def test_a_picture_that_cannot_be_read_is_a_row(small_set: Path, tmp_path: Path) -> None:
+def test_a_image_that_cannot_be_read_is_a_row(small_set: Path, tmp_path: Path) -> None:
     broken = tmp_path / "set" / "broken.png"
     broken.parent.mkdir()
     broken.write_bytes((small_set / "a.png").read_bytes()[:200])
-    rows = bench(find_pictures([broken]), find_rivals(("webp",)), tmp_path / "out", metrics=PSNR)
+    rows = bench(find_images([broken]), find_rivals(("webp",)), tmp_path / "out", metrics=PSNR)
     assert all("broken.png" in row.error and row.width is None for row in rows)
     assert load_bench(tmp_path / "out").sets["set"].series["webp"].points == []
     (broken.parent / "a.png").write_bytes((small_set / "a.png").read_bytes())
-    bench(find_pictures([broken.parent]), find_rivals(("webp",)), tmp_path / "out", metrics=PSNR)
+    bench(find_images([broken.parent]), find_rivals(("webp",)), tmp_path / "out", metrics=PSNR)
     series = load_bench(tmp_path / "out").sets["set"].series["webp"]
-    assert len(series.points) == len(find_rivals(("webp",))[0].qualities)  # those of the other picture
+    assert len(series.points) == len(find_rivals(("webp",))[0].qualities)  # those of the other image
 
 
 def test_a_codec_that_cannot_be_loaded_says_why() -> None:
@@ -232,26 +233,26 @@ def test_a_codec_that_cannot_be_loaded_says_why() -> None:
         _ = Own("no.such").digest
 
 
-# --- pictures and subjects ----------------------------------------------------------------------------------------
+# --- images and subjects ----------------------------------------------------------------------------------------
 
 
-def test_pictures_come_in_order(small_set: Path, tmp_path: Path) -> None:
-    assert [(picture.set, picture.name) for picture in find_pictures([small_set])] == [("small", "a"), ("small", "b")]
-    assert [picture.name for picture in find_pictures([small_set / "b.png", small_set / "a.png"])] == ["b", "a"]
-    with pytest.raises(CalotypeError, match="no pictures"):
-        find_pictures([tmp_path])
-    with pytest.raises(CalotypeError, match="no pictures"):
-        find_pictures([tmp_path / "none.png"])
+def test_images_come_in_order(small_set: Path, tmp_path: Path) -> None:
+    assert [(image.set, image.name) for image in find_images([small_set])] == [("small", "a"), ("small", "b")]
+    assert [image.name for image in find_images([small_set / "b.png", small_set / "a.png"])] == ["b", "a"]
+    with pytest.raises(CalotypeError, match="no images"):
+        find_images([tmp_path])
+    with pytest.raises(CalotypeError, match="no images"):
+        find_images([tmp_path / "none.png"])
     with pytest.raises(CalotypeError, match="small/a"):
-        find_pictures([small_set, small_set / "a.png"])
+        find_images([small_set, small_set / "a.png"])
 
 
 def test_hashes_are_of_pixels(small_set: Path, tmp_path: Path) -> None:
-    (picture,) = find_pictures([small_set / "a.png"])
-    expected = hashlib.sha256(repr(picture.pixels.shape).encode() + picture.pixels.tobytes()).hexdigest()[:16]
-    assert picture.hash == expected
-    Pillow.fromarray(picture.pixels).save(tmp_path / "other.bmp")
-    assert find_pictures([tmp_path / "other.bmp"])[0].hash == expected
+    (image,) = find_images([small_set / "a.png"])
+    expected = hashlib.sha256(repr(image.pixels.shape).encode() + image.pixels.tobytes()).hexdigest()[:16]
+    assert image.hash == expected
+    Pillow.fromarray(image.pixels).save(tmp_path / "other.bmp")
+    assert find_images([tmp_path / "other.bmp"])[0].hash == expected
 
 
 def test_every_mode_becomes_rgb(picture: Callable[..., np.ndarray]) -> None:
@@ -278,8 +279,8 @@ def test_weights_files_are_told_apart(tmp_path: Path) -> None:
 
 def test_codecs_take_turns(bench_folder: Path) -> None:
     timings = read_table(bench_folder / TIMINGS, Timing)
-    expected = [(turn, picture, codec) for turn in (0, 1) for picture in ("a", "b") for codec in (MODEL, "jpeg-420")]
-    assert [(t.round, t.picture, t.codec) for t in timings] == expected
+    expected = [(turn, image, codec) for turn in (0, 1) for image in ("a", "b") for codec in (MODEL, "jpeg-420")]
+    assert [(t.round, t.image, t.codec) for t in timings] == expected
     assert all(0.05 < t.start_seconds < 60 and t.encode_seconds > 0 and t.decode_seconds > 0 for t in timings)
     assert {t.cores for t in timings} == {1}
 
@@ -288,7 +289,7 @@ def test_codecs_take_turns(bench_folder: Path) -> None:
 def test_more_cores_than_there_are_are_left_out(small_set: Path) -> None:
     have = len(os.sched_getaffinity(0))
     contender = Contender(Own(MODEL), 40.0)
-    timings = time_codecs([contender], find_pictures([small_set / "a.png"]), cores=(1, have, have + 1), rounds=1)
+    timings = time_codecs([contender], find_images([small_set / "a.png"]), cores=(1, have, have + 1), rounds=1)
     assert [t.cores for t in timings] == [1, have]
 
 
@@ -297,7 +298,7 @@ def test_a_codec_that_fails_takes_no_more_turns(small_set: Path, monkeypatch: py
     said, turns = list[str](), list[int]()
     contenders = [Contender(FAULTY, 55.0), Contender(FAULTY, 40.0)]
     timings = time_codecs(
-        contenders, find_pictures([small_set]), cores=(1,), rounds=2, complain=said.append,
+        contenders, find_images([small_set]), cores=(1,), rounds=2, complain=said.append,
         report=lambda done, total, codec: turns.append(done),
     )  # fmt: skip
     assert {timing.quality for timing in timings} == {40.0}
@@ -321,17 +322,17 @@ def test_what_is_timed_is_chosen_by_rate(rows: list[Row], small_set: Path) -> No
 
 
 def test_timings_are_not_taken_twice(bench_folder: Path, small_set: Path) -> None:
-    timings, pictures = read_table(bench_folder / TIMINGS, Timing), find_pictures([small_set])
+    timings, images = read_table(bench_folder / TIMINGS, Timing), find_images([small_set])
     same = [Contender(Own(MODEL), 70.0), Contender(find_rivals(("jpeg-420",))[0], 50.0)]
-    assert is_timed(timings, same, pictures)
-    assert not is_timed(timings, same[:1], pictures)
-    assert not is_timed(timings, [same[0]._replace(quality=40.0), same[1]], pictures)
+    assert is_timed(timings, same, images)
+    assert not is_timed(timings, same[:1], images)
+    assert not is_timed(timings, [same[0]._replace(quality=40.0), same[1]], images)
 
 
-def test_few_pictures_are_spread_over_many(small_set: Path) -> None:
-    pictures = find_pictures([small_set]) * 10
-    assert spread(pictures, 3) == [pictures[0], pictures[10], pictures[19]]
-    assert spread(pictures[:2], 6) == pictures[:2]
+def test_few_images_are_spread_over_many(small_set: Path) -> None:
+    images = find_images([small_set]) * 10
+    assert spread(images, 3) == [images[0], images[10], images[19]]
+    assert spread(images[:2], 6) == images[:2]
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
@@ -358,7 +359,7 @@ def test_bench_and_report_from_the_command_line(small_set: Path, tmp_path: Path)
     assert MODEL in page
     assert (out / "small.png").stat().st_size > 5000
     assert (out / "small.svg").stat().st_size > 5000
-    elsewhere = _run("report", out, "-o", tmp_path / "new" / "page.html", "--pictures", 0)
+    elsewhere = _run("report", out, "-o", tmp_path / "new" / "page.html", "--images", 0)
     assert elsewhere.returncode == 0, elsewhere.stderr
     assert (tmp_path / "new" / "small.png").is_file()
 
@@ -378,7 +379,7 @@ def test_a_failure_is_said_and_the_status_is_1(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["bench", "nowhere"], 1, "no pictures"),
+        (["bench", "nowhere"], 1, "no images"),
         (["bench", "PICTURES", "--rivals", "gif"], 1, "gif"),
         (["bench", "PICTURES", "--codecs", "no.such"], 1, "not installed"),
         (["bench", "PICTURES", "--metrics", "beauty"], 1, "beauty"),

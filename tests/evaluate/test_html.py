@@ -19,11 +19,11 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("plotly")
 pytest.importorskip("scipy")
 
-from calotype.evaluate.html import page
-from calotype.evaluate.metrics import psnr
-from calotype.evaluate.rows import ROWS, Row, read_table, write_table
-from calotype.evaluate.subjects import decode_kept
-from calotype.evaluate.summary import Bench, load_bench
+from calotype.evaluate.measure.metrics import psnr
+from calotype.evaluate.measure.subjects import decode_kept
+from calotype.evaluate.report.html import page
+from calotype.evaluate.tables.folder import ROWS, Bench, load_bench
+from calotype.evaluate.tables.rows import Row, read_table, write_table
 
 MODEL = "deflate.coarse"
 RATE = 2.5  # bpp, near which all codecs of the bench have a point
@@ -66,18 +66,18 @@ def test_tables_are_those_of_the_summary(bench: Bench, text: str) -> None:
     assert text.count("JPEG 4:2:0") > 3
 
 
-def test_pictures_are_what_the_files_decode_to(bench: Bench, text: str) -> None:
+def test_images_are_what_the_files_decode_to(bench: Bench, text: str) -> None:
     """Files that browsers show are in the page byte for byte, others as a lossless WebP of the decoded pixels."""
     import base64
 
     blocks, checked = _blocks(text), 0
-    for k, picture in enumerate(blocks["data"]["pictures"]):
-        for one in blocks[f"picture-{k}"]:
+    for k, image in enumerate(blocks["data"]["images"]):
+        for one in blocks[f"image-{k}"]:
             content = base64.b64decode(one["data"])
             pixels = np.asarray(Pillow.open(io.BytesIO(content)).convert("RGB"))
             rows = bench.sets["small"].series[one["codec"]].rows if one["codec"] != "original" else ()
             for row in rows:
-                if (row.picture, row.quality) == (picture["name"], one["quality"]):
+                if (row.image, row.quality) == (image["name"], one["quality"]):
                     data = bench.file(row).read_bytes()
                     assert (content == data) == (row.ending != ".calo")
                     np.testing.assert_array_equal(pixels, decode_kept(row.codec, data))
@@ -85,7 +85,7 @@ def test_pictures_are_what_the_files_decode_to(bench: Bench, text: str) -> None:
                     assert 0.8 <= row.bpp / RATE <= 1.25
                     checked += 1
             if one["codec"] == "original":
-                original = bench.original(bench.sets["small"].series[MODEL].rows[0]).parents[1] / picture["name"]
+                original = bench.original(bench.sets["small"].series[MODEL].rows[0]).parents[1] / image["name"]
                 np.testing.assert_array_equal(pixels, np.asarray(Pillow.open(original / "original.png")))
     assert checked >= 4
 
@@ -98,8 +98,7 @@ def test_nothing_is_loaded_from_outside(text: str) -> None:
 def test_hostile_names_stay_text(bench: Bench, tmp_path: Path) -> None:
     evil = "</script><b>x</b>"
     rows = [
-        Row(**{**vars(row), "set": evil, "picture": evil, "title": evil})
-        for row in read_table(bench.folder / ROWS, Row)
+        Row(**{**vars(row), "set": evil, "image": evil, "title": evil}) for row in read_table(bench.folder / ROWS, Row)
     ]
     rows.append(Row(**{**vars(rows[0]), "bytes": None, "metrics": {}, "error": evil, "quality": 3.0}))
     write_table(tmp_path / ROWS, rows, Row)
@@ -112,11 +111,11 @@ def test_hostile_names_stay_text(bench: Bench, tmp_path: Path) -> None:
 def test_a_page_says_what_it_lacks(bench: Bench, tmp_path: Path) -> None:
     shutil.copy(bench.folder / ROWS, tmp_path)
     bare = page(load_bench(tmp_path))
-    assert "No pictures: the coded files were not kept" in bare
+    assert "No images: the coded files were not kept" in bare
     assert "--speed none" in bare
-    assert _blocks(bare)["data"]["pictures"] == []
-    assert len(_blocks(page(bench, at=(RATE,), pictures=1))["data"]["pictures"]) == 1
-    assert _blocks(page(bench, pictures=0))["data"]["pictures"] == []
+    assert _blocks(bare)["data"]["images"] == []
+    assert len(_blocks(page(bench, at=(RATE,), images=1))["data"]["images"]) == 1
+    assert _blocks(page(bench, images=0))["data"]["images"] == []
 
 
 def test_a_file_that_cannot_be_decoded_is_left_out(bench: Bench, tmp_path: Path) -> None:
@@ -124,8 +123,8 @@ def test_a_file_that_cannot_be_decoded_is_left_out(bench: Bench, tmp_path: Path)
     for path in folder.glob("files/small/a/*.calo"):
         path.write_bytes(path.read_bytes()[:-3])
     blocks = _blocks(page(load_bench(folder), at=(RATE,), report=said.append))
-    codecs = {picture["name"]: {one["codec"] for one in blocks[f"picture-{k}"]} for k, picture in
-              enumerate(blocks["data"]["pictures"])}  # fmt: skip
+    codecs = {image["name"]: {one["codec"] for one in blocks[f"image-{k}"]} for k, image in
+              enumerate(blocks["data"]["images"])}  # fmt: skip
     assert MODEL not in codecs["a"]
     assert MODEL in codecs["b"]
     assert [line for line in said if line.startswith(f"not shown: {MODEL} of small/a: ")]
@@ -198,8 +197,8 @@ def _slide(browser: Any, percent: int) -> None:
     )
 
 
-def _show(browser: Any, picture: str, left: str, right: str) -> None:
-    _choose(browser, "#picture", picture)
+def _show(browser: Any, image: str, left: str, right: str) -> None:
+    _choose(browser, "#image", image)
     _choose(browser, "#left", left)
     _choose(browser, "#right", right)
     images = "return ['left', 'right'].every((s) => { const i = document.getElementById(s + '-image');" \
@@ -234,10 +233,10 @@ def test_a_point_tells_its_figures_when_hovered(opened: Any, bench: Bench) -> No
     )
 
 
-def test_the_slider_shows_one_picture_left_and_the_other_right(opened: Any, tmp_path: Path, bench: Bench) -> None:
+def test_the_slider_shows_one_image_left_and_the_other_right(opened: Any, tmp_path: Path, bench: Bench) -> None:
     _show(opened, "1", MODEL, "original")
     original = np.asarray(Pillow.open(next(bench.folder.glob("files/small/b/original.png"))))
-    coded = next(row for row in bench.sets["small"].series[MODEL].rows if row.picture == "b" and row.bpp / RATE > 0.8)
+    coded = next(row for row in bench.sets["small"].series[MODEL].rows if row.image == "b" and row.bpp / RATE > 0.8)
     decoded = decode_kept(MODEL, bench.file(coded).read_bytes())
     for percent in (100, 25, 0):
         _slide(opened, percent)
@@ -275,11 +274,11 @@ def test_the_line_can_be_dragged(opened: Any) -> None:
     assert clip.startswith("inset(0")
 
 
-def test_codecs_and_pictures_can_be_changed(opened: Any, bench: Bench) -> None:
+def test_codecs_and_images_can_be_changed(opened: Any, bench: Bench) -> None:
     seen = set()
-    for picture, name in (("0", "a"), ("1", "b")):
+    for image, name in (("0", "a"), ("1", "b")):
         for left, right in ((MODEL, "jpeg-444"), ("webp", MODEL)):
-            _show(opened, picture, left, right)
+            _show(opened, image, left, right)
             for side, codec in (("left", left), ("right", right)):
                 row = bench.sets["small"].series[codec].nearest(RATE, name)
                 caption = _caption(opened, side)

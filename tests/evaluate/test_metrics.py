@@ -15,8 +15,8 @@ import pytest
 from PIL import Image as Pillow
 
 from calotype.errors import Unsupported
-from calotype.evaluate import metrics
-from calotype.evaluate.metrics import METRICS, compare, find_metrics, largest_error, ms_ssim, psnr, psnr_y
+from calotype.evaluate.measure import metrics
+from calotype.evaluate.measure.metrics import METRICS, compare, find_metrics, largest_error, ms_ssim, psnr, psnr_y
 from calotype.image import Image
 
 FLOAT32 = 2e-6  # the other implementation computes in float32

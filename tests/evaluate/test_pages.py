@@ -16,14 +16,14 @@ from PIL import Image as Pillow
 
 import calotype
 from calotype.errors import CalotypeError
-from calotype.evaluate import footprint
-from calotype.evaluate.card import results_table, update_card
+from calotype.evaluate.measure import footprint, machine
+from calotype.evaluate.tables.card import results_table, update_card
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("scipy")
 
-from calotype.evaluate import pages
-from calotype.evaluate.summary import Bench, load_bench
+from calotype.evaluate.report import results
+from calotype.evaluate.tables.folder import Bench, load_bench
 from calotype.parallel import cores
 
 MODEL, ROOT = "deflate.coarse", Path(__file__).parents[2]
@@ -44,12 +44,12 @@ def bench(bench_folder: Path) -> Bench:
 
 
 def test_the_page_shows_every_point_and_difference(bench: Bench) -> None:
-    page, pictures = pages.render(bench, COSTS, calotype.list_models()), bench.sets["small"]
-    for point in pictures.series[MODEL].points:
+    page, images = results.render(bench, COSTS, calotype.list_models()), bench.sets["small"]
+    for point in images.series[MODEL].points:
         assert f"| {point.quality:g} | {point.bpp:.4f} | {point.bpp_ideal:.4f} | " in page
-    for difference in pictures.differences(MODEL):
+    for difference in images.differences(MODEL):
         assert f"| {difference.anchor_title} | {difference.rate:+.1f} % (Akima {difference.rate_akima:+.1f} %)" in page
-    (png,) = pictures.series["png"].points
+    (png,) = images.series["png"].points
     assert f"| {png.bpsp:.3f} |" in page
     assert "| 201.0 MB |" in page
     assert "JPEG 4:2:0" in page.partition("## Speed")[2]
@@ -58,7 +58,7 @@ def test_the_page_shows_every_point_and_difference(bench: Bench) -> None:
 
 def test_a_page_leaves_out_what_was_not_measured(bench: Bench) -> None:
     bare = Bench(bench.folder, bench.sets, [])
-    page = pages.render(bare, None, [])
+    page = results.render(bare, None, [])
     assert "## Speed" not in page
     assert "## Start and size" not in page
     assert "## Near-lossless" not in page
@@ -66,50 +66,50 @@ def test_a_page_leaves_out_what_was_not_measured(bench: Bench) -> None:
 
 
 def test_the_block_in_the_readme_is_replaced(bench: Bench) -> None:
-    page = f"before\n{pages.BEGIN}\nold \\1\n{pages.END}\nafter"
-    block = pages.headline(bench, COSTS, "docs/results/README.md")
-    new = pages.put_headline(page, block)
-    assert new.startswith(f"before\n{pages.BEGIN}\nBD-rate on small, 2 pictures")
-    assert new.endswith(f"{pages.END}\nafter")
+    page = f"before\n{results.BEGIN}\nold \\1\n{results.END}\nafter"
+    block = results.headline(bench, COSTS, "docs/results/README.md")
+    new = results.put_headline(page, block)
+    assert new.startswith(f"before\n{results.BEGIN}\nBD-rate on small, 2 images")
+    assert new.endswith(f"{results.END}\nafter")
     assert "old" not in new
     assert "0.50 s from process start" in block
     assert "| PNG, optimised by Pillow | " in block
     with pytest.raises(CalotypeError, match="marks"):
-        pages.put_headline("no marks", "x")
+        results.put_headline("no marks", "x")
 
 
 def test_the_readme_has_the_marks() -> None:
-    assert pages.BEGIN in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert results.BEGIN in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_results_go_into_the_card(bench: Bench, tmp_path: Path) -> None:
     pytest.importorskip("tomli_w")
-    card, pictures = tmp_path / "coarse.toml", bench.sets["small"]
-    digest = pictures.series[MODEL].digest
+    card, images = tmp_path / "coarse.toml", bench.sets["small"]
+    digest = images.series[MODEL].digest
     card.write_text(f'name = "{MODEL}"\ndigest = "{digest}"\n[training]\nsteps = 3\n[results.other]\nbpp = [1.0]\n')
-    update_card(card, pictures, MODEL)
-    update_card(card, pictures, MODEL)
+    update_card(card, images, MODEL)
+    update_card(card, images, MODEL)
     entries = tomllib.loads(card.read_text())
     assert entries["training"] == {"steps": 3}
     assert entries["results"]["other"] == {"bpp": [1.0]}
     table = entries["results"]["small"]
-    assert table == results_table(pictures, MODEL)
+    assert table == results_table(images, MODEL)
     assert table["quality"] == [0, 40, 70, 95]
-    assert table["pictures"] == 2
-    assert table["bd_rate_percent"]["jpeg-420"] == round(pictures.differences(MODEL)[1].rate, 2)
+    assert table["images"] == 2
+    assert table["bd_rate_percent"]["jpeg-420"] == round(images.differences(MODEL)[1].rate, 2)
     card.write_text(f'name = "{MODEL}"\ndigest = "00000000"\n')
     with pytest.raises(CalotypeError, match="measure again"):
-        update_card(card, pictures, MODEL)
+        update_card(card, images, MODEL)
 
 
 def test_the_program_writes_pages_and_plots(bench_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     folder, front = Path(shutil.copytree(bench_folder, tmp_path / "bench")), tmp_path / "FRONT.md"
-    front.write_text(f"{pages.BEGIN}{pages.END}")
+    front.write_text(f"{results.BEGIN}{results.END}")
     (folder / "footprint.json").write_text(json.dumps(COSTS))
     subprocess.run([sys.executable, "-m", "calotype.evaluate", str(folder), "--readme", str(front)], check=True)
     bench = load_bench(folder)
-    assert (folder / "README.md").read_text() == pages.render(bench, COSTS, calotype.list_models())
+    assert (folder / "README.md").read_text() == results.render(bench, COSTS, calotype.list_models())
     assert MODEL in front.read_text()
     assert np.asarray(Pillow.open(folder / "small.png")).std() > 5
 
@@ -128,6 +128,6 @@ def test_the_costs_are_measured() -> None:
     assert command["torch_loaded"] is False
     assert 0.02 < command["seconds"] < 30
     assert 0.02 < footprint.help_seconds(1) < 30
-    assert {"calotype", "python", "onnxruntime", "pillow"} <= footprint.versions().keys()
-    assert footprint.processor()
+    assert {"calotype", "python", "onnxruntime", "pillow"} <= machine.versions().keys()
+    assert machine.processor()
     assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from calotype.errors import CalotypeError
-from calotype.evaluate.plot import _smooth, plot_runs
-from calotype.evaluate.runs import LOG, read_log, table
+from calotype.evaluate.report.plot import _smooth, plot_runs
+from calotype.evaluate.tables.runs import LOG, read_log, table
 
 CURVE = [[0.25, 29.0], [0.5, 32.0], [0.9, 35.0], [1.5, 38.0]]
 

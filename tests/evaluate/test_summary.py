@@ -7,36 +7,38 @@ from typing import Any
 
 import pytest
 
-from calotype.evaluate.bd import bd_rate
-from calotype.evaluate.published import VTM, Published
-from calotype.evaluate.rows import Row, Timing
-from calotype.evaluate.summary import JPEG, PictureSet, series, speeds, summarise
+from calotype.evaluate.tables.bd import bd_rate
+from calotype.evaluate.tables.published import VTM, Published
+from calotype.evaluate.tables.rows import Row, Timing
+from calotype.evaluate.tables.series import series
+from calotype.evaluate.tables.speeds import speeds
+from calotype.evaluate.tables.summary import JPEG, ImageSet, summarise
 
 pytest.importorskip("scipy")
 
 CURVE = [(0.25 * 2**k, 28.0 + 6 * k) for k in range(4)]
 
 
-def row(codec: str, picture: str, quality: float, bpp: float, psnr: float, **more: Any) -> Row:
+def row(codec: str, image: str, quality: float, bpp: float, psnr: float, **more: Any) -> Row:
     known: dict[str, Any] = {
         "set": "small", "title": codec.upper(), "kind": "lossy", "own": codec == "ours", "ending": ".x", "version": "1",
         "digest": None, "device": "cpu", "threads": 1, "jobs": 1, "processor": "one", "width": 80, "height": 100,
         "encode_seconds": 0.5, "decode_seconds": 0.25,
     }  # fmt: skip
     metrics = {"psnr": psnr, "largest_error": 7.0}
-    return Row(picture=picture, codec=codec, quality=quality, bytes=round(1000 * bpp), metrics=metrics, **known | more)
+    return Row(image=image, codec=codec, quality=quality, bytes=round(1000 * bpp), metrics=metrics, **known | more)
 
 
 def along(codec: str, ratio: float = 1.0, **more: Any) -> list[Row]:
     return [row(codec, "a", k, ratio * bpp, psnr, **more) for k, (bpp, psnr) in enumerate(CURVE)]
 
 
-def sets(rows: list[Row], published: dict[str, Published] | None = None) -> PictureSet:
+def sets(rows: list[Row], published: dict[str, Published] | None = None) -> ImageSet:
     (found,) = summarise(rows, published or {}).values()
     return found
 
 
-def test_points_are_means_over_pictures() -> None:
+def test_points_are_means_over_images() -> None:
     found = series([row("x", "a", 5, 1.0, 30.0, ideal_bits=7000.0), row("x", "b", 5, 3.0, 40.0, ideal_bits=23000.0)])
     (point,) = found.points
     assert point.bpp == 2.0
@@ -60,15 +62,15 @@ def test_qualities_with_a_failure_have_no_point() -> None:
     assert len(found.failures) == 1
 
 
-def test_a_codec_that_is_not_done_has_no_points_of_fewer_pictures() -> None:
-    """A bench that was cut: the other codec has done both pictures, this one the first and half of the second."""
+def test_a_codec_that_is_not_done_has_no_points_of_fewer_images() -> None:
+    """A bench that was cut: the other codec has done both images, this one the first and half of the second."""
     both = [*along("x"), *(row("x", "b", k, bpp, psnr) for k, (bpp, psnr) in enumerate(CURVE))]
     found = sets([*both, *along("y"), row("y", "b", 1, 0.5, 34.0)])
     assert [point.quality for point in found.series["x"].points] == [0, 1, 2, 3]
     assert [point.quality for point in found.series["y"].points] == [1]
 
 
-def test_metrics_that_one_picture_lacks_have_no_mean() -> None:
+def test_metrics_that_one_image_lacks_have_no_mean() -> None:
     rows = [row("x", "a", 5, 1.0, 30.0), row("x", "b", 5, 1.0, 30.0)]
     rows[0].metrics["ms_ssim"] = 0.9
     assert "ms_ssim" not in series(rows).points[0].metrics
@@ -88,7 +90,7 @@ def test_the_nearest_point_is_nearest_as_a_ratio() -> None:
     found = series(along("x"))  # 0.25, 0.5, 1, 2
     assert found.nearest(0.8).bpp == 1.0
     assert found.nearest(0.7).bpp == 0.5
-    assert found.nearest(1.3, picture="a").quality == 2
+    assert found.nearest(1.3, image="a").quality == 2
 
 
 def test_differences_are_those_of_bd() -> None:
@@ -125,14 +127,14 @@ def test_sets_stay_apart_and_codecs_in_order() -> None:
     assert [*found] == ["small", "other"]
     assert [*found["small"].series] == ["z", "a"]
     assert [*found["other"].series] == ["z"]
-    assert found["small"].pictures == ["a"]
+    assert found["small"].images == ["a"]
     assert [each.codec for each in found["small"].of_kind("lossy")] == ["z", "a"]
     assert found["small"].of_kind("lossless") == []
 
 
 def timing(codec: str, turn: int, encode: float, decode: float, cores: int = 1) -> Timing:
     return Timing(
-        set="small", picture="a", codec=codec, title=codec, kind="lossy", own=codec == "ours", version="1", digest=None,
+        set="small", image="a", codec=codec, title=codec, kind="lossy", own=codec == "ours", version="1", digest=None,
         quality=5.0, processor="one", cores=cores, round=turn, megapixels=2.0, bytes=250_000, start_seconds=0.1 + turn,
         encode_seconds=encode, decode_seconds=decode, encode_peak_bytes=100 + turn, decode_peak_bytes=50,
     )  # fmt: skip

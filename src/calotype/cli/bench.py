@@ -1,4 +1,4 @@
-"""`calotype bench`: codecs and their rivals over pictures, into a table."""
+"""`calotype bench`: codecs and their rivals over images, into a table."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .failures import say
 from .progress import bench_bar
 
 if TYPE_CHECKING:
+    from ..evaluate.measure.images import ImageFile
     from ..evaluate.rivals import Rival
-    from ..evaluate.rows import Row
-    from ..evaluate.run import Picture
+    from ..evaluate.tables.rows import Row
 
 USUAL, ALL, NONE = "usual", "all", "none"
 SHOWN = 5  # failures; all stand in the table
 
 
 def bench(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Pictures, or folders of pictures.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Images, or folders of images.")],
     codecs: Annotated[
         str,
         typer.Option(
@@ -48,26 +48,26 @@ def bench(
             metavar="LIST", help="What is timed in turns afterwards; usual: the models, AVIF and JPEG XL. Or none."
         ),
     ] = USUAL,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one picture at one quality.")] = 600,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one image at one quality.")] = 600,
     files: Annotated[bool, typer.Option(help="Keep the coded files, which the report shows.")] = True,
 ) -> None:
-    """Measure models and rivals on pictures.
+    """Measure models and rivals on images.
 
-    Every picture is coded and decoded at every quality of each codec's ladder, in 8-bit RGB. DIR gets a row for each
+    Every image is coded and decoded at every quality of each codec's ladder, in 8-bit RGB. DIR gets a row for each
     in rows.parquet, clocks in speed.parquet, and the coded files. Failures become rows too. `calotype report DIR`
     makes a page of it.
     """
-    from ..evaluate.metrics import DEFAULT_METRICS, find_metrics
-    from ..evaluate.run import bench as measure
-    from ..evaluate.run import find_pictures
+    from ..evaluate.measure.images import find_images
+    from ..evaluate.measure.metrics import DEFAULT_METRICS, find_metrics
+    from ..evaluate.measure.run import bench as measure
     from ..parallel import cores
 
-    pictures = find_pictures(images)
+    found = find_images(images)
     subjects = _subjects(codecs, rivals, _numbers(qualities))
     chosen = find_metrics(_words(metrics) or DEFAULT_METRICS)
     with bench_bar("measuring") as advance:
         rows = measure(
-            pictures,
+            found,
             subjects,
             out,
             metrics=chosen,
@@ -78,9 +78,9 @@ def bench(
         )
     failed = [row for row in rows if row.error is not None]
     for row in failed[:SHOWN]:
-        say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.picture}: {row.error}")
+        say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.image}: {row.error}")
     if speed != NONE:
-        _time(out, pictures, subjects, rows, None if speed == USUAL else _words(speed))
+        _time(out, found, subjects, rows, None if speed == USUAL else _words(speed))
     say(f"{len(rows)} rows in {out}, {len(failed)} of them failures; next: calotype report {out}")
     if failed:
         raise typer.Exit(1)
@@ -89,8 +89,8 @@ def bench(
 def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
     """Models first, then those rivals that are installed; what is not is said."""
     from ..api import list_models, load
+    from ..evaluate.measure.subjects import LADDER, Own
     from ..evaluate.rivals import find_rivals
-    from ..evaluate.subjects import LADDER, Own
 
     installed = [info.name for info in list_models()]
     words = _words(codecs) or [load().name]
@@ -109,16 +109,17 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
 
 
 def _time(
-    out: Path, pictures: Sequence[Picture], subjects: Sequence[Rival], rows: Sequence[Row], names: list[str] | None
+    out: Path, images: Sequence[ImageFile], subjects: Sequence[Rival], rows: Sequence[Row], names: list[str] | None
 ) -> None:
     """Clocks of some of them in turns, unless the folder has just these."""
-    from ..evaluate.rows import TIMINGS, Timing, read_table, write_table
-    from ..evaluate.speed import choose, is_timed, spread, time_codecs
+    from ..evaluate.measure.speed import choose, is_timed, spread, time_codecs
+    from ..evaluate.tables.folder import TIMINGS
+    from ..evaluate.tables.rows import Timing, read_table, write_table
 
     path = out / TIMINGS
-    readable = {(row.set, row.picture) for row in rows if row.width is not None}
+    readable = {(row.set, row.image) for row in rows if row.width is not None}
     contenders = choose(subjects, rows, names)
-    few = spread([picture for picture in pictures if (picture.set, picture.name) in readable])
+    few = spread([image for image in images if (image.set, image.name) in readable])
     if path.is_file() and is_timed(read_table(path, Timing), contenders, few):
         return
     with bench_bar("timing") as advance:

@@ -29,7 +29,7 @@ def compare(
     """
     if a == b == STREAM:
         raise typer.BadParameter("only one of the two can be stdin")
-    from ..evaluate.metrics import compare as measure
+    from ..evaluate.measure.metrics import compare as measure
 
     def work(job: Job) -> Record:
         started = time.perf_counter()

@@ -13,16 +13,16 @@ FORMATS = (".svg", ".png", ".pdf")
 def curves(
     runs: Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Folders of training runs.")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Picture to write: .svg, .png or .pdf. Default: none.")
+        Path | None, typer.Option("-o", "--output", help="Image to write: .svg, .png or .pdf. Default: none.")
     ] = None,
 ) -> None:
     """Compare training RUNS on tiles that they were not trained on.
 
-    Prints steps, minutes, loss, and the BD-rate to the first run. The picture shows the loss against minutes and the
+    Prints steps, minutes, loss, and the BD-rate to the first run. The image shows the loss against minutes and the
     rate-distortion curves.
     """
-    from ..evaluate.plot import plot_runs
-    from ..evaluate.runs import read_log, table
+    from ..evaluate.report.plot import plot_runs
+    from ..evaluate.tables.runs import read_log, table
 
     if out is not None and out.suffix not in FORMATS:
         raise typer.BadParameter(f"{out} ends in none of {', '.join(FORMATS)}")

@@ -16,23 +16,23 @@ def report(
         Path | None, typer.Option("-o", "--output", help="The page. Default: index.html in DIR; plots lie beside it.")
     ] = None,
     at: Annotated[
-        list[float] | None, typer.Option(help="Bits per pixel at which pictures are shown; may be repeated.")
+        list[float] | None, typer.Option(help="Bits per pixel at which images are shown; may be repeated.")
     ] = None,
-    pictures: Annotated[
+    images: Annotated[
         int | None, typer.Option(min=0, help="Show only the first so many of each set; 0: none. Default: all.")
     ] = None,
     published: Annotated[
         Path | None, typer.Option(help="File of published curves. Default: found by CALOTYPE_DATA.")
     ] = None,
 ) -> None:
-    """Make a page of what was measured: curves, tables, and pictures side by side.
+    """Make a page of what was measured: curves, tables, and images side by side.
 
-    The page is one file that any browser shows without a network. It holds the pictures too, about 2 MB for each, if
+    The page is one file that any browser shows without a network. It holds the images too, about 2 MB for each, if
     the bench kept its files. Beside it come the curves of each set as PNG and SVG.
     """
-    from ..evaluate.html import page
-    from ..evaluate.plot import plot
-    from ..evaluate.summary import load_bench
+    from ..evaluate.report.html import page
+    from ..evaluate.report.plot import plot
+    from ..evaluate.tables.folder import load_bench
     from ..io import write_bytes
 
     rates = at or [0.5]
@@ -41,7 +41,7 @@ def report(
     bench = load_bench(folder, published)
     target = out or folder / "index.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = page(bench, at=rates, pictures=pictures, report=say)
+    text = page(bench, at=rates, images=images, report=say)
     write_bytes(target, text.encode())
     for name, measured in bench.sets.items():
         if measured.of_kind("lossy"):

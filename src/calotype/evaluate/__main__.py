@@ -13,11 +13,11 @@ import typer
 from .. import api
 from ..errors import CalotypeError
 from ..io import read_image
-from .card import update_card
-from .footprint import RUNS, footprint
-from .pages import headline, put_headline, render
-from .plot import plot
-from .summary import Bench, load_bench
+from .measure.footprint import RUNS, footprint
+from .report.plot import plot
+from .report.results import headline, put_headline, render
+from .tables.card import update_card
+from .tables.folder import Bench, load_bench
 
 FOOTPRINT = "footprint.json"
 
@@ -30,7 +30,7 @@ def main(
     install: Annotated[
         str | None, typer.Option(help="Folder or wheel to install: measure start and size anew.")
     ] = None,
-    picture: Annotated[Path, typer.Option(help="What the command line decodes then.")] = Path("samples/coffee.png"),
+    image: Annotated[Path, typer.Option(help="What the command line decodes then.")] = Path("samples/coffee.png"),
     runs: Annotated[int, typer.Option(min=1, help="Runs of each command line then.")] = RUNS,
 ) -> None:
     """Write README.md and plots into DIR, from the tables of the bench there."""
@@ -38,13 +38,13 @@ def main(
     bench = load_bench(folder, published)
     lossy = [model for model in map(api.load, [info.name for info in api.list_models()]) if not model.info.lossless]
     if install is not None:
-        found = footprint(lossy, read_image(picture).pixels, install, runs)  # type: ignore[arg-type]
+        found = footprint(lossy, read_image(image).pixels, install, runs)  # type: ignore[arg-type]
         (folder / FOOTPRINT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     file = folder / FOOTPRINT
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    for name, pictures in bench.sets.items():
-        if pictures.of_kind("lossy"):
-            plot(pictures, folder / f"{name}.png")
+    for name, measured in bench.sets.items():
+        if measured.of_kind("lossy"):
+            plot(measured, folder / f"{name}.png")
     page = folder / "README.md"
     page.write_text(render(bench, known, api.list_models()), encoding="utf-8")
     if readme is not None:
@@ -56,10 +56,10 @@ def main(
 
 def _update_cards(bench: Bench) -> None:
     models = {info.name: info for info in api.list_models()}
-    for pictures in bench.sets.values():
-        for series in pictures.of_kind("lossy"):
+    for measured in bench.sets.values():
+        for series in measured.of_kind("lossy"):
             if series.own and series.codec in models:
-                update_card(models[series.codec].path, pictures, series.codec)
+                update_card(models[series.codec].path, measured, series.codec)
 
 
 def _check_extra() -> None:

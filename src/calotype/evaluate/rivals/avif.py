@@ -16,9 +16,9 @@ class Avif:
     """AVIF, never cut into tiles, so that the file does not depend on the number of threads."""
 
     subsampling: str
-    """Of chroma: "4:2:0" or "4:4:4"."""
+    """Subsampling of chroma: "4:2:0" or "4:4:4"."""
     speed: int
-    """Of libaom, 0 to 10; Pillow's usual one is 6."""
+    """Speed of libaom, 0 to 10; Pillow's usual one is 6."""
     qualities: tuple[float, ...] = (5, 12, 20, 30, 40, 50, 60, 70, 80, 90)
     kind: ClassVar[Kind] = "lossy"
     ending: ClassVar[str] = ".avif"

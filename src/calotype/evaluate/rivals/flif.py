@@ -44,7 +44,7 @@ class Flif:
 
     def _convert(self, options: list[str], data: bytes, before: str, after: str) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, f"picture{before}"), Path(folder, f"result{after}")
+            source, target = Path(folder, f"image{before}"), Path(folder, f"result{after}")
             source.write_bytes(data)
             self._run(*options, str(source), str(target))
             return target.read_bytes()

@@ -16,7 +16,7 @@ class Jpeg:
     """Baseline JPEG with optimised Huffman tables."""
 
     subsampling: str
-    """Of chroma: "4:2:0" or "4:4:4"."""
+    """Subsampling of chroma: "4:2:0" or "4:4:4"."""
     qualities: tuple[float, ...] = (3, 5, 8, 12, 17, 23, 30, 40, 50, 60, 70, 78, 85, 90, 94, 97)
     kind: ClassVar[Kind] = "lossy"
     ending: ClassVar[str] = ".jpg"

@@ -16,7 +16,7 @@ class JpegXL:
     """Lossy JPEG XL; a quality is a Butteraugli distance, of which libjxl takes 25 at most."""
 
     effort: int
-    """Of libjxl, 1 to 9; its usual one is 7."""
+    """Effort of libjxl, 1 to 9; its usual one is 7."""
     qualities: tuple[float, ...] = (25, 15, 10, 7, 5, 3.5, 2.5, 1.8, 1.3, 1, 0.8, 0.6)
     kind: ClassVar[Kind] = "lossy"
     ending: ClassVar[str] = ".jxl"

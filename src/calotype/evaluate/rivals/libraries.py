@@ -19,7 +19,7 @@ INSTALL = "pip install 'calotype[bench]'"
 
 
 def save_with_pillow(pixels: RGB, format: str, **options: Any) -> bytes:
-    """Make a file in memory; a new picture has no metadata to carry over."""
+    """Make a file in memory; a new image has no metadata to carry over."""
     file = io.BytesIO()
     Pillow.fromarray(pixels).save(file, format, **options)
     return file.getvalue()
@@ -27,8 +27,8 @@ def save_with_pillow(pixels: RGB, format: str, **options: Any) -> bytes:
 
 def open_with_pillow(data: bytes) -> RGB:
     """Decode what `save_with_pillow` made."""
-    with Pillow.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Pillow.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def missing_in_pillow(feature: str) -> str | None:

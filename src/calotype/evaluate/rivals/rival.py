@@ -15,7 +15,7 @@ BOUNDS = (5.0, 4.0, 3.0, 2.0, 1.0)  # the ladder of a near-lossless one: largest
 
 
 class Rival(Protocol):
-    """Anything that makes files of pictures; the models that we measure are rivals too."""
+    """Anything that makes files of images; the models that we measure are rivals too."""
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class Rival(Protocol):
 
     @property
     def ending(self) -> str:
-        """Of its files, with the dot."""
+        """Ending of its files, with the dot."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class Rival(Protocol):
         ...
 
     def version(self) -> str:
-        """Of the library that does the work: "libjxl 0.11.1"."""
+        """Version of the library that does the work: "libjxl 0.11.1"."""
         ...
 
     def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:

@@ -1,4 +1,4 @@
-"""How far a decoded picture is from the original. What is not in NumPy is imported when it is asked for."""
+"""How far a decoded image is from the original. What is not in NumPy is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -14,28 +14,23 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CalotypeError, Unsupported
-from ..image import Image
-from ..io import encode_image
-from .published import data_folder
+from ...errors import CalotypeError, Unsupported
+from ...image import Image
+from ...io import encode_image
+from ..tables.published import data_folder
+from .ms_ssim import SMALLEST_SIDE, ms_ssim
 
-Array = npt.NDArray[np.float64]
 RGB = npt.NDArray[np.uint8]  # (height, width, 3)
 
-WINDOW, SIGMA = 11, 1.5  # Wang, Simoncelli, Bovik 2003, sec. 3.2; as in Wang et al. 2004
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli, Bovik 2003, sec. 3.2
-STRIP = 32  # rows and columns at a time: stays in the cache, and so small a product that BLAS starts no threads
-K1, K2 = 0.01, 0.03  # Wang et al. 2004, sec. III-C
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-SMALLEST_LPIPS_SIDE = 32  # AlexNet has no features of pictures with less than 31 pixels, SqueezeNet with less than 17
+SMALLEST_LPIPS_SIDE = 32  # AlexNet has no features of images with less than 31 pixels, SqueezeNet with less than 17
 SMALLEST_SSIMULACRA2_SIDE = 8  # the package scores anything smaller 100, whatever it is
-SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1  # so that the last scale holds a window
 
 
 @dataclass(frozen=True)
 class Comparison:
     psnr: float
-    """dB over the colour channels; infinite for equal pictures."""
+    """dB over the colour channels; infinite for equal images."""
     ms_ssim: float | None
     """Over the colour channels; None where a side is below 161 pixels."""
     largest_error: int
@@ -70,18 +65,6 @@ def psnr(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255
     return math.inf if squares == 0 else 10 * math.log10(peak**2 * difference.size / squares)
 
 
-def ms_ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255) -> float:
-    """Multi-scale structural similarity of two (height, width, channels) arrays, the mean over channels.
-
-    Wang, Simoncelli, Bovik 2003, eq. 7. As in the `pytorch-msssim` package, which the field reports: windows
-    only where they fit, 2x2 means between scales (odd sides padded with zeros on both ends), negative terms
-    taken as 0.
-    """
-    if min(a.shape[:2]) < SMALLEST_SIDE:
-        raise Unsupported(f"MS-SSIM needs {SMALLEST_SIDE} pixels a side, not {a.shape[1]}x{a.shape[0]}")
-    return float(np.mean([_channel_ms_ssim(a[..., k], b[..., k], peak) for k in range(a.shape[2])]))
-
-
 def psnr_y(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255) -> float:
     """PSNR in dB of the luma of two (height, width, 3) arrays: full-range BT.601 as in JPEG, not rounded."""
     difference = (a.astype(np.float64) - b) @ LUMA
@@ -99,13 +82,13 @@ def largest_error(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> int
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of two 8-bit RGB pictures, original and decoded."""
+    """A metric of two 8-bit RGB images, original and decoded."""
 
     name: str
     title: str
     better: Literal["higher", "lower"]
     measure: Callable[[RGB, RGB], float | None]
-    """None where it is not defined for pictures of this size."""
+    """None where it is not defined for images of this size."""
     missing: Callable[[], str | None] = lambda: None
     """Why it cannot be measured here, and what to do; None if it can."""
 
@@ -156,10 +139,10 @@ def _lpips_alex(a: RGB, b: RGB) -> float | None:
 def _lpips() -> Any:
     import torch
 
-    from ..nets.perceptual import Lpips
+    from ...nets.perceptual import Lpips
 
     network: Any = Lpips(_perceptual_folder())  # the types of `to` do not know memory_format
-    return network.to(memory_format=torch.channels_last)  # as the pictures are; a third less time
+    return network.to(memory_format=torch.channels_last)  # as the images are; a third less time
 
 
 @cache
@@ -209,68 +192,6 @@ METRICS = {
     )
 }
 DEFAULT_METRICS = ("psnr", "psnr_y", "ms_ssim", "largest_error")
-
-
-# --- MS-SSIM ------------------------------------------------------------------------------------------------------
-
-
-def _channel_ms_ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int) -> float:
-    """Of one channel: a channel at a time stays in the processor's cache."""
-    x, y, result = a.astype(np.float64), b.astype(np.float64), 1.0
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        similarity, structure = _ssim(x, y, peak)
-        last = scale == len(SCALE_WEIGHTS) - 1
-        result *= max(similarity if last else structure, 0.0) ** weight
-        x, y = _halve(x), _halve(y)
-    return result
-
-
-def _ssim(x: Array, y: Array, peak: int) -> tuple[float, float]:
-    """SSIM and its contrast-structure part. Wang et al. 2004, eq. 13; the variances only occur as their sum."""
-    c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
-    height, width = (side - WINDOW + 1 for side in x.shape)
-    similarity = structure = 0.0
-    for top in range(0, height, STRIP):
-        a, b = (z[top : top + STRIP + WINDOW - 1] for z in (x, y))
-        mu_a, mu_b, squares, products = _blur(np.stack([a, b, a * a + b * b, a * b]))
-        mu_ab, mu_squares = mu_a * mu_b, mu_a * mu_a + mu_b * mu_b
-        structures = (2 * (products - mu_ab) + c2) / (squares - mu_squares + c2)
-        luminances = (2 * mu_ab + c1) / (mu_squares + c1)
-        similarity += float((luminances * structures).sum())
-        structure += float(structures.sum())
-    return similarity / (height * width), structure / (height * width)
-
-
-def _blur(planes: Array) -> Array:
-    """Gaussian window where it fits, of STRIP rows or fewer: (k, h, w) -> (k, h - 10, w - 10)."""
-    count, height, width = planes.shape[0], planes.shape[1] - WINDOW + 1, planes.shape[2] - WINDOW + 1
-    window, result = _window_matrix(), np.empty((count, height, width))
-    for left in range(0, width, STRIP):
-        part = planes[:, :, left : left + STRIP + WINDOW - 1]
-        columns = part.shape[2] - WINDOW + 1
-        rows = window[:height, : part.shape[1]] @ part
-        result[:, :, left : left + columns] = rows @ window[:columns, : part.shape[2]].T
-    return result
-
-
-@cache
-def _window_matrix() -> Array:
-    """(STRIP, STRIP + 10): row i weighs samples i to i + 10."""
-    offsets = np.arange(WINDOW) - WINDOW // 2
-    window = np.exp(-(offsets**2) / (2 * SIGMA**2))
-    matrix = np.zeros((STRIP, STRIP + WINDOW - 1))
-    for i, row in enumerate(matrix):
-        row[i : i + WINDOW] = window / window.sum()
-    return matrix
-
-
-def _halve(x: Array) -> Array:
-    """Means of 2x2 cells; an odd side gets a zero on both ends first."""
-    x = np.pad(x, [(side % 2, side % 2) for side in x.shape])
-    height, width = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
-    means: Array = (x[0:height:2, 0:width:2] + x[1:height:2, 0:width:2]
-                    + x[0:height:2, 1:width:2] + x[1:height:2, 1:width:2]) / 4  # fmt: skip
-    return means
 
 
 def _describe(image: Image) -> str:

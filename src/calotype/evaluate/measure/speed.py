@@ -1,4 +1,4 @@
-"""Speed, honestly: codecs take turns on the same pictures, so that a slow minute of the machine hits all alike.
+"""Speed, honestly: codecs take turns on the same images, so that a slow minute of the machine hits all alike.
 
 Each codec runs in a process of its own, on one core and on two, with as many threads; starting it is a figure of its
 own, and so is the peak of its memory. See `summary.speeds` for medians and ratios.
@@ -13,20 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import CalotypeError, Unsupported
-from .footprint import processor
-from .rivals import Rival
-from .rows import Row, Timing
-from .run import Picture
+from ...errors import CalotypeError, Unsupported
+from ..rivals import Rival
+from ..tables.rows import Row, Timing
+from ..tables.series import series
+from ..tables.speeds import REFERENCES
+from .images import ImageFile
+from .machine import processor
 from .subjects import Own, describe, digest, source
-from .summary import series
 from .worker import Worker
 
 ROUNDS = 3
 CORES = (1, 2)
-PICTURES = 6  # spread over all; more make a run longer, not its medians much surer
+IMAGES = 6  # spread over all; more make a run longer, not its medians much surer
 LOSSY_BPP = 0.75  # lossy codecs are timed at the point of their ladder whose rate is nearest
-REFERENCES = ("avif-444-s6", "jxl-e7", "jxl-lossless-e7")  # timed beside our models, to compare with
 
 
 class Contender(NamedTuple):
@@ -65,32 +65,32 @@ def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] 
     return [Contender(s, measured[s.name].nearest(LOSSY_BPP).quality) for s in chosen if measured[s.name].points]
 
 
-def spread(pictures: Sequence[Picture], count: int = PICTURES) -> list[Picture]:
-    """So many of the pictures, evenly from first to last."""
-    chosen = np.linspace(0, len(pictures) - 1, min(count, len(pictures))).round().astype(int)
-    return [pictures[index] for index in chosen]
+def spread(images: Sequence[ImageFile], count: int = IMAGES) -> list[ImageFile]:
+    """So many of the images, evenly from first to last."""
+    chosen = np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    return [images[index] for index in chosen]
 
 
-def is_timed(timings: Sequence[Timing], contenders: Sequence[Contender], pictures: Sequence[Picture]) -> bool:
+def is_timed(timings: Sequence[Timing], contenders: Sequence[Contender], images: Sequence[ImageFile]) -> bool:
     """Whether timings of an earlier run are those that would be taken now."""
-    had = {(t.codec, t.version, t.digest, t.quality, t.set, t.picture) for t in timings}
+    had = {(t.codec, t.version, t.digest, t.quality, t.set, t.image) for t in timings}
     return had == {
-        (subject.name, subject.version(), digest(subject), quality, picture.set, picture.name)
+        (subject.name, subject.version(), digest(subject), quality, image.set, image.name)
         for subject, quality in contenders
-        for picture in pictures
+        for image in images
     }
 
 
 def time_codecs(
     contenders: Sequence[Contender],
-    pictures: Sequence[Picture],
+    images: Sequence[ImageFile],
     *,
     cores: Sequence[int] = CORES,
     rounds: int = ROUNDS,
     report: Callable[[int, int, str], None] = lambda done, total, codec: None,
     complain: Callable[[str], None] = lambda line: None,
 ) -> list[Timing]:
-    """Code and decode every picture in turn with every contender, `rounds` times.
+    """Code and decode every image in turn with every contender, `rounds` times.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def time_codecs(
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     counts = [count for count in cores if count <= len(usable)]
     timings: list[Timing] = []
-    done, total = 0, rounds * len(pictures) * len(counts) * len(contenders)
+    done, total = 0, rounds * len(images) * len(counts) * len(contenders)
     with ExitStack() as stack:
         lanes: list[_Lane] = []
         for count in counts:
@@ -115,13 +115,13 @@ def time_codecs(
                 except CalotypeError as error:
                     complain(f"not timed: {contender.subject.name}: {error}")
         for turn in range(rounds):
-            for picture in pictures:
+            for image in images:
                 for lane in lanes.copy():
                     try:
-                        timings.append(_time(lane, picture, turn))
+                        timings.append(_time(lane, image, turn))
                     except CalotypeError as error:
                         lanes.remove(lane)
-                        complain(f"timed no further: {lane.contender.subject.name} on {picture.name}: {error}")
+                        complain(f"timed no further: {lane.contender.subject.name} on {image.name}: {error}")
                     done += 1
                     report(done, total, lane.contender.subject.name)
     return timings
@@ -131,18 +131,18 @@ def _start(contender: Contender, cores: Sequence[int]) -> Worker:
     return Worker(source(contender.subject), len(cores), cores)
 
 
-def _time(lane: _Lane, picture: Picture, turn: int) -> Timing:
+def _time(lane: _Lane, image: ImageFile, turn: int) -> Timing:
     subject, quality = lane.contender
-    coded = lane.worker.code(picture.pixels, quality)
+    coded = lane.worker.code(image.pixels, quality)
     return Timing(
-        set=picture.set,
-        picture=picture.name,
+        set=image.set,
+        image=image.name,
         **describe(subject),
         quality=quality,
         processor=processor(),
         cores=lane.cores,
         round=turn,
-        megapixels=picture.pixels[..., 0].size / 1e6,
+        megapixels=image.pixels[..., 0].size / 1e6,
         bytes=len(coded.data),
         start_seconds=lane.worker.start_seconds,
         encode_seconds=coded.encode_seconds,

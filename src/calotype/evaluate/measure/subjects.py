@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .. import __version__, api
-from ..registry import WEIGHTS_ENDING
-from .rivals import RGB, RIVALS, Kind, Rival
+from ... import __version__, api
+from ...registry import WEIGHTS_ENDING
+from ..rivals import RGB, RIVALS, Kind, Rival
 
 LADDER = tuple(float(quality) for quality in range(0, 101, 10))
 
@@ -52,7 +52,7 @@ class Own:
 
     @property
     def digest(self) -> str:
-        """Of the weights, hexadecimal."""
+        """Digest of its weights, hexadecimal."""
         return self.model.card.digest.hex()
 
     def missing(self) -> str | None:
@@ -94,7 +94,7 @@ def source(subject: Rival) -> str:
 
 
 def digest(subject: Rival) -> str | None:
-    """Of a model's weights, hexadecimal; rivals have none."""
+    """Digest of a model's weights, hexadecimal; rivals have none."""
     return subject.digest if isinstance(subject, Own) else None
 
 

@@ -1,4 +1,4 @@
-"""Rate-distortion curves and training runs as pictures; Matplotlib comes with the extra `bench`."""
+"""Rate-distortion curves and training runs, drawn; Matplotlib comes with the extra `bench`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from .bd import Curve
-from .metrics import METRICS
-from .published import HYPERPRIOR, VTM
-from .runs import Line, TrainingLog
-from .summary import PictureSet, Series
+from ..measure.metrics import METRICS
+from ..tables.bd import Curve
+from ..tables.published import HYPERPRIOR, VTM
+from ..tables.runs import Line, TrainingLog
+from ..tables.series import Series
+from ..tables.summary import ImageSet
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito 2008); models first, published curves grey.
 OWN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -28,7 +29,7 @@ SETTLED = 0.1  # part of a training run after which its loss is of interest; fro
 WIDEST = 2.0  # bpp: what lies beyond is of no interest for lossy files and squeezes the rest
 
 
-def plot(pictures: PictureSet, path: Path, metric: str = "psnr") -> None:
+def plot(measured: ImageSet, path: Path, metric: str = "psnr") -> None:
     """Write the curves of our codecs, the usual rivals and published ones; the format follows from the ending."""
     from matplotlib.figure import Figure
 
@@ -40,12 +41,12 @@ def plot(pictures: PictureSet, path: Path, metric: str = "psnr") -> None:
             bpp, values = zip(*curve, strict=True)
             axes.plot(bpp, values, label=label, **style)  # type: ignore[arg-type]
 
-    own, rivals = _drawn(pictures)
+    own, rivals = _drawn(measured)
     for series, colour in zip(own, OWN_COLOURS, strict=False):
         draw(series.curve(metric), series.title, color=colour, linewidth=2.4, marker="o", markersize=5, zorder=5)
     for name, style in ((VTM, "--"), (HYPERPRIOR, ":")):
-        if name in pictures.published:
-            entry = pictures.published[name]
+        if name in measured.published:
+            entry = measured.published[name]
             draw(entry.curve(metric), entry.title, color=PUBLISHED_COLOUR, linestyle=style, linewidth=1.4)
     for series in rivals:
         colour = RIVAL_COLOURS[series.codec]
@@ -53,8 +54,8 @@ def plot(pictures: PictureSet, path: Path, metric: str = "psnr") -> None:
     axes.set_xlim(0, WIDEST)
     axes.set_ylim(*_heights([series.curve(metric) for series in (*own, *rivals)]))
     axes.set_xlabel("bits per pixel, whole file")
-    axes.set_ylabel(f"{METRICS[metric].title}, mean over pictures")
-    axes.set_title(f"{pictures.name}, {len(pictures.pictures)} pictures")
+    axes.set_ylabel(f"{METRICS[metric].title}, mean over images")
+    axes.set_title(f"{measured.name}, {len(measured.images)} images")
     axes.legend(frameon=False, loc="lower right", fontsize="small")
     _tidy(axes)
     _save(figure, path)
@@ -115,8 +116,8 @@ def _save(figure: Any, path: Path) -> None:
         figure.savefig(path, dpi=110, metadata=metadata)
 
 
-def _drawn(pictures: PictureSet) -> tuple[list[Series], list[Series]]:
-    found = pictures.of_kind("lossy")
+def _drawn(measured: ImageSet) -> tuple[list[Series], list[Series]]:
+    found = measured.of_kind("lossy")
     return [series for series in found if series.own], [series for series in found if series.codec in RIVAL_COLOURS]
 
 

@@ -11,13 +11,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CalotypeError
+from ...errors import CalotypeError
 from .bd import Curve
 
 DATA = "CALOTYPE_DATA"  # names the folder with the images for measuring and training
 FILE = "kodak_published.json"
 
-SET = ("kodak", 24)  # name and number of the pictures that the curves are of
+SET = ("kodak", 24)  # name and number of the images that the curves are of
 VTM = "VTM"
 HYPERPRIOR = "compressai-bmshj2018-hyperprior_mse_cuda"
 _TITLES = {VTM: "VTM", HYPERPRIOR: "hyperprior of Ballé et al. 2018"}
@@ -35,12 +35,12 @@ class Published:
 
     @property
     def short_name(self) -> str:
-        """For people."""
+        """Name for people."""
         return _TITLES.get(self.name, self.name.removeprefix("compressai-").removesuffix("_mse_cuda"))
 
     @property
     def title(self) -> str:
-        """With a word that it was not measured here."""
+        """Short name, with a word that it was not measured here."""
         return f"{self.short_name} (published)"
 
     def curve(self, metric: str = "psnr") -> Curve:

@@ -1,8 +1,7 @@
-"""What Calotype costs besides bits: start of the command line, size on disk; and the machine and versions."""
+"""What Calotype costs besides bits: start of the command line, size on disk."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import statistics
 import subprocess
@@ -14,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..api import Model
-from ..parallel import cores
-from .rivals import RGB
+from ...api import Model
+from ...parallel import cores
+from ..rivals import RGB
+from .machine import processor, versions
 
 RUNS = 15  # of the command line; the median counts
 
@@ -32,12 +31,12 @@ except SystemExit as stop:
 """
 
 
-def footprint(models: Sequence[Model], picture: RGB, install: str, runs: int = RUNS) -> dict[str, Any]:
+def footprint(models: Sequence[Model], image: RGB, install: str, runs: int = RUNS) -> dict[str, Any]:
     """All figures of this file, for `docs/results/footprint.json`.
 
     Parameters
     ----------
-    picture
+    image
         Coded at each model's default quality; the command line decodes it.
     install
         The project's folder, or a wheel.
@@ -51,7 +50,7 @@ def footprint(models: Sequence[Model], picture: RGB, install: str, runs: int = R
             model.name: {
                 "digest": model.card.digest.hex(),
                 "weights_bytes": model.card.bytes,
-                "command_line": decode_command(model.encode(picture), runs),
+                "command_line": decode_command(model.encode(image), runs),
             }
             for model in models
         },
@@ -61,7 +60,7 @@ def footprint(models: Sequence[Model], picture: RGB, install: str, runs: int = R
 def decode_command(data: bytes, runs: int = RUNS) -> dict[str, Any]:
     """Median seconds from the start of `calotype decode` to a PNG file on disk, and whether torch was loaded."""
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "picture.calo"), Path(folder, "picture.png")
+        source, target = Path(folder, "image.calo"), Path(folder, "image.png")
         source.write_bytes(data)
         arguments = ["decode", str(source), "-o", str(target), "-f"]
         seconds = [_seconds([*_program(), *arguments]) for _ in range(runs + 1)][1:]  # the first one fills caches
@@ -91,24 +90,6 @@ def install_bytes(project: str) -> int:
         return sum(_size(entry) for entry in set(packages.iterdir()) - before)
 
 
-def versions() -> dict[str, str]:
-    """Of Calotype and what it runs on; rivals say theirs in the rows."""
-    return {
-        "calotype": __version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")},
-    }
-
-
-def processor() -> str:
-    """Its name as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def _program() -> list[str]:
     script = Path(sysconfig.get_path("scripts"), "calotype")
     return [str(script)] if script.is_file() else [sys.executable, "-c", _ENTRY]
@@ -121,6 +102,6 @@ def _seconds(command: list[str]) -> float:
 
 
 def _size(path: Path) -> int:
-    """Of a file, or of all files below a folder."""
+    """Bytes of a file, or of all files below a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.lstat().st_size for file in files if file.is_file())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import CalotypeError, Unsupported
+from ...errors import CalotypeError, Unsupported
 from .bd import Curve, bd_rate
 
 LOG = "log.jsonl"  # as `train.loop` writes it
@@ -21,7 +21,7 @@ class TrainingLog:
     """What a run wrote down."""
 
     name: str
-    """Of its folder."""
+    """Name of its folder."""
     steps: int
     minutes: float
     losses: Line = field(repr=False)

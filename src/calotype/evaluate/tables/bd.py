@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..errors import Unsupported
+from ...errors import Unsupported
 
 Curve = Sequence[tuple[float, float]]
 Method = Literal["pchip", "akima"]

@@ -1,6 +1,7 @@
-"""What a bench finds, as tables: one row per picture and operating point, one per timing. Parquet on disk.
+"""What a bench finds: one row per image and operating point, one per timing. Parquet on disk.
 
-PyArrow comes with the extra `bench`.
+PyArrow comes with the extra `bench`. Tables of earlier versions are read: columns that have a default may be absent,
+and those that were renamed are known by their former names too.
 """
 
 from __future__ import annotations
@@ -13,20 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import CalotypeError
-from ..io import written_aside
-
-ROWS, TIMINGS, FILES = "rows.parquet", "speed.parquet", "files"  # in the folder of a bench
+from ...errors import CalotypeError
+from ...io import written_aside
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture, one codec, one operating point. What was not measured is None."""
+    """One image, one codec, one operating point. What was not measured is None."""
 
     set: str
-    """Name of the folder that the picture came from."""
-    picture: str
-    """Name of its file without the ending."""
+    """Name of the folder that the image came from."""
+    image: str
+    """Name of the image file without its ending."""
     codec: str
     title: str
     kind: str
@@ -34,52 +33,52 @@ class Row:
     own: bool
     """Whether it is Calotype's."""
     ending: str
-    """Of its files, with the dot."""
+    """Ending of its files, with the dot."""
     version: str
-    """Of the library that did the work."""
+    """Version of the library that did the work."""
     digest: str | None
-    """Of the weights, hexadecimal."""
+    """Digest of the weights, hexadecimal; None of codecs without."""
     quality: float
-    """As the codec understands it; of near-lossless ones the largest error allowed."""
+    """Quality as the codec understands it; of near-lossless codecs the largest error allowed, of lossless ones 0."""
     device: str
     threads: int
-    """That one coding used."""
+    """Threads that one coding used."""
     jobs: int
     """Codings at the same time, which slow each other down: clocks of other runs do not compare."""
     processor: str
     width: int | None = None
-    """None with a picture that could not be read."""
+    """Width in pixels; None of an image that could not be read."""
     height: int | None = None
-    picture_hash: str | None = None
-    """First 16 hexadecimal digits of SHA-256 over its RGB samples."""
+    image_hash: str | None = None
+    """First 16 hexadecimal digits of SHA-256 over its samples, see `measure.images`."""
     bytes: int | None = None
-    """Of the whole file."""
+    """Size of the whole file."""
     encode_seconds: float | None = None
     decode_seconds: float | None = None
     encode_peak_bytes: int | None = None
     """Peak resident memory of the process that did it, interpreter and libraries included."""
     decode_peak_bytes: int | None = None
     ideal_bits: float | None = None
-    """By the bit counter; Calotype only."""
+    """Size of the file by the bit counter; Calotype only."""
     frame_bytes: int | None = None
     """Header, checksums and lengths: all of the file but the bodies of its chunks; Calotype only."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """By name, see `metrics.METRICS`; a column each."""
+    """Metrics by name, see `measure.metrics`; a column each."""
     error: str | None = None
     """Why there are no figures."""
 
     @property
     def pixels(self) -> int:
-        """Raises `CalotypeError` where the picture could not be read."""
+        """Raises `CalotypeError` where the image could not be read."""
         if self.width is None or self.height is None:
-            raise CalotypeError(f"{self.picture}: {self.error}")
+            raise CalotypeError(f"{self.image}: {self.error}")
         return self.width * self.height
 
     @property
     def bpp(self) -> float:
         """Bits of the whole file per pixel. Raises `CalotypeError` where there is none."""
         if self.bytes is None:
-            raise CalotypeError(f"{self.codec} failed on {self.picture}: {self.error}")
+            raise CalotypeError(f"{self.codec} failed on {self.image}: {self.error}")
         return 8 * self.bytes / self.pixels
 
 
@@ -88,7 +87,7 @@ class Timing:
     """One coding and decoding while nothing else ran, in turn with the other codecs."""
 
     set: str
-    picture: str
+    image: str
     codec: str
     title: str
     kind: str
@@ -98,12 +97,12 @@ class Timing:
     quality: float
     processor: str
     cores: int
-    """That the process could use, and threads it was asked to use."""
+    """Cores that the process could use, and threads it was asked to use."""
     round: int
     megapixels: float
     bytes: int
     start_seconds: float
-    """From the start of the process until it had coded and decoded a picture of 64x64 pixels: libraries and weights."""
+    """Seconds from the start of the process until it had coded and decoded 64x64 pixels: libraries and weights."""
     encode_seconds: float
     decode_seconds: float
     encode_peak_bytes: int
@@ -113,6 +112,7 @@ class Timing:
 Record = TypeVar("Record", bound=Row | Timing)
 
 _METRIC = "metric."  # begins the names of the columns that hold metrics
+_FORMER = {"picture": "image", "picture_hash": "image_hash"}  # names of columns, once and now
 
 
 def write_table(path: Path, records: Iterable[Record], kind: type[Record]) -> None:
@@ -136,7 +136,9 @@ def read_table(path: Path, kind: type[Record]) -> list[Record]:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
         raise CalotypeError(f"{path} is not a Parquet file ({error}); delete it to begin anew") from None
-    if {name for name in table.column_names if not name.startswith(_METRIC)} != _columns(kind).keys():
+    table = table.rename_columns([_FORMER.get(name, name) for name in table.column_names])
+    found = {name for name in table.column_names if not name.startswith(_METRIC)}
+    if not _required(kind) <= found <= _columns(kind).keys():
         raise CalotypeError(f"{path} has other columns than this version writes; delete it to begin anew")
     return [_restore(entry, kind) for entry in table.to_pylist()]
 
@@ -147,6 +149,12 @@ def _columns(kind: type[Any]) -> dict[str, Any]:
     arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     hints = typing.get_type_hints(kind)
     return {name: arrow[_plain(hints[name])] for name in _names(kind) if name != "metrics"}
+
+
+def _required(kind: type[Any]) -> set[str]:
+    """Names of the columns that no table may lack."""
+    without = (dataclasses.MISSING, dataclasses.MISSING)
+    return {part.name for part in dataclasses.fields(kind) if (part.default, part.default_factory) == without}
 
 
 def _plain(hint: Any) -> type:

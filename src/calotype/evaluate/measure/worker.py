@@ -21,11 +21,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import CalotypeError
-from .rivals import RGB
+from ...errors import CalotypeError
+from ..rivals import RGB
 from .subjects import Own, find_subject
 
-TIMEOUT = 600.0  # seconds for coding and decoding one picture
+TIMEOUT = 600.0  # seconds for coding and decoding one image
 
 _ENTRY = f"from {__name__} import main; main()"
 
@@ -36,7 +36,7 @@ class CodingFailed(CalotypeError):
 
 @dataclass(frozen=True)
 class Coded:
-    """One picture coded and decoded."""
+    """One image coded and decoded."""
 
     data: bytes
     """The whole file."""
@@ -51,7 +51,7 @@ class Coded:
 
 
 class Worker:
-    """A process with one codec, which has coded and decoded an empty 64x64 picture and waits.
+    """A process with one codec, which has coded and decoded an empty 64x64 image and waits.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Worker:
         self.start_seconds = time.perf_counter() - started
 
     def code(self, pixels: RGB, quality: float, *, count: bool = False) -> Coded:
-        """Code and decode a picture; `count` asks for the bit counter too, where there is one.
+        """Code and decode an image; `count` asks for the bit counter too, where there is one.
 
         Raises
         ------

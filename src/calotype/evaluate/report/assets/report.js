@@ -111,7 +111,7 @@ function startViewer() {
   const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
   let shown = [], urls = new Map(), zoom = 1;
 
-  const picture = () => data.pictures[byId("picture").value];
+  const image = () => data.images[byId("image").value];
   const entry = (side) => shown.find((one) => one.codec === byId(side).value && (one.at === null || one.at === Number(byId("rate").value)));
 
   function url(one) {
@@ -122,13 +122,13 @@ function startViewer() {
     return urls.get(one);
   }
 
-  function openPicture() {
+  function openImage() {
     for (const old of urls.values()) URL.revokeObjectURL(old);
     urls = new Map();
-    shown = JSON.parse(byId(`picture-${byId("picture").value}`).textContent);
+    shown = JSON.parse(byId(`image-${byId("image").value}`).textContent);
     const rate = byId("rate").value;
     byId("rate").replaceChildren();
-    for (const at of picture().rates) option(byId("rate"), at, `about ${at} bpp`);
+    for (const at of image().rates) option(byId("rate"), at, `about ${at} bpp`);
     if (rate) byId("rate").value = rate;
     listCodecs();
   }
@@ -136,7 +136,7 @@ function startViewer() {
   function listCodecs() {
     const wanted = { left: byId("left").value, right: byId("right").value };
     const rate = Number(byId("rate").value), codecs = new Map();
-    for (const curve of data.sets[picture().set].curves) codecs.set(curve.name, false);
+    for (const curve of data.sets[image().set].curves) codecs.set(curve.name, false);
     for (const one of shown) if (one.at === null || one.at === rate) codecs.set(one.codec, true);
     const there = [...codecs.keys()].filter((codec) => codecs.get(codec) && codec !== "original");
     for (const [side, first] of [["left", there[0]], ["right", there[1] ?? "original"]]) {
@@ -154,7 +154,7 @@ function startViewer() {
     for (const side of ["left", "right"]) {
       const one = entry(side);
       byId(`${side}-image`).src = url(one);
-      byId(`${side}-image`).alt = `${picture().name}, ${one.title}`;
+      byId(`${side}-image`).alt = `${image().name}, ${one.title}`;
       const caption = byId(`${side}-caption`), name = document.createElement("strong");
       name.textContent = one.title;
       caption.replaceChildren(name, one.at === null ? "not compressed" :
@@ -164,9 +164,9 @@ function startViewer() {
     place();
   }
 
-  // The divider stands still in the window while the zoomed picture moves below it.
+  // The divider stands still in the window while the zoomed image moves below it.
   function place() {
-    const { width, height } = picture();
+    const { width, height } = image();
     const fitting = Math.min(stage.clientWidth, width * Math.max(1, Math.floor(stage.clientWidth / width)),
       (0.8 * window.innerHeight * width) / height);
     canvas.style.width = `${fitting * zoom}px`;
@@ -224,12 +224,12 @@ function startViewer() {
   window.addEventListener("resize", place);
   byId("zoom-in").addEventListener("click", () => zoomTo(step(1)));
   byId("zoom-out").addEventListener("click", () => zoomTo(step(-1)));
-  byId("picture").addEventListener("change", openPicture);
+  byId("image").addEventListener("change", openImage);
   byId("rate").addEventListener("change", listCodecs);
   for (const side of ["left", "right"]) byId(side).addEventListener("change", show);
 
-  data.pictures.forEach((one, k) => option(byId("picture"), k, `${one.set}/${one.name}`));
-  openPicture();
+  data.images.forEach((one, k) => option(byId("image"), k, `${one.set}/${one.name}`));
+  openImage();
 }
 
-if (data.pictures.length) startViewer();
+if (data.images.length) startViewer();

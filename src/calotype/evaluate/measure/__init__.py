@@ -1,0 +1,1 @@
+"""Measuring: codecs in processes of their own, metrics, clocks, memory."""

@@ -1,0 +1,1 @@
+"""Tables for people: pages in HTML and Markdown, plots."""

@@ -1,0 +1,1 @@
+"""What was measured, as tables: rows, means, curves and their differences, published curves, cards."""
