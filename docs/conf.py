@@ -10,7 +10,7 @@ html_theme = "furo"
 html_copy_source = False
 html_show_copyright = False
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 exclude_patterns = ["results/files"]
 
 myst_heading_anchors = 4  # the anchors of GitHub, for links such as design.md#why-integers-decide
@@ -19,4 +19,6 @@ default_role = "code"  # docstrings write `name`, as Markdown does
 smartquotes = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-napoleon_google_docstring = False
+autodoc_type_aliases = {"Pixels": "Pixels"}
+maximum_signature_line_length = 90
+numpydoc_show_class_members = False

@@ -84,12 +84,18 @@ def test_links_lead_to_files(page: str) -> None:
 
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     """What `make docs` does: links and anchors lead somewhere, every page is reached, every docstring is readable."""
-    for package in ("sphinx", "furo", "myst_parser"):
+    for package in ("sphinx", "furo", "myst_parser", "numpydoc"):
         pytest.importorskip(package)
     build = [sys.executable, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "-d", tmp_path / "doctrees"]
     done = subprocess.run([*build, ROOT / "docs", tmp_path / "site"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site/index.html").is_file()
+
+
+def test_the_python_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\.\. auto\w+:: calotype\.(\w+)$", page, re.MULTILINE)
+    assert sorted(set(documented) - {"codec"}) == calotype.__all__
 
 
 def test_the_page_of_the_command_line_is_fresh() -> None:
