@@ -9,6 +9,7 @@ html_title = project
 html_theme = "furo"
 html_copy_source = False
 html_show_copyright = False
+highlight_language = "none"  # where a block names none
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 exclude_patterns = ["results/files"]

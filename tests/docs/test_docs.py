@@ -92,6 +92,11 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     assert (tmp_path / "site/index.html").is_file()
 
 
+def test_every_codec_has_a_page_of_its_format() -> None:
+    codecs = {path.parent.name for path in ROOT.glob("src/calotype/codecs/*/codec.py")}
+    assert {path.stem for path in ROOT.glob("docs/format/*.md")} == codecs
+
+
 def test_the_python_reference_has_every_public_name() -> None:
     page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
     documented = re.findall(r"^\.\. auto\w+:: calotype\.(\w+)$", page, re.MULTILINE)
