@@ -20,7 +20,7 @@ from calotype.cli.app import VERBS, app
 
 ROOT = Path(__file__).parents[2]
 # Executed from top to bottom.
-RUN = ("README.md", "docs/index.md", "docs/tutorial/first-photo.md", "docs/howto/many-pictures.md")
+RUN = ("README.md", "docs/index.md", "docs/tutorial/first-photo.md", "docs/howto/many-images.md")
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not
