@@ -29,8 +29,8 @@ Made by `make docs` from the program; do not edit.
 | `CALOTYPE_DEBUG` | `1` shows tracebacks |
 
 `--json` prints one object per input, with at least `input`, `output`, `bytes`, `width`, `height`, `bpp` and `seconds`;
-`bytes` and `bpp` are those of the `.calo` file. An input that failed has `input` and `error`. One that `-n` left out has
-`input`, `output` and `skipped`."""
+`bytes` and `bpp` are those of the `.calo` file. An input that failed has `input` and `error`. One that `-n` left out
+has `input`, `output` and `skipped`."""
 
 
 def render() -> str:
