@@ -2,7 +2,7 @@
 # make test     everything that must pass: lint, types, import rules, tests
 # make results  measure on Kodak, McMaster and Urban into docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
 # make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernels
-# make docs     pages made from the code            make clean
+# make docs     the docs site, build/docs/index.html   make clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -55,6 +55,7 @@ fuzz: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/reference/generate.py
+	$(BIN)/python -m sphinx -q -E -W --keep-going docs build/docs
 
 clean:
 	rm -rf build dist demo src/*.egg-info src/calotype/coding/*.so src/calotype/codecs/*/*.so
@@ -68,7 +69,7 @@ $(VENV)/.core: $(BUILT_FROM) | $(BIN)/python
 # torch by itself first: where a file for processors only is offered, this finds it.
 $(VENV)/.dev: $(BUILT_FROM) | $(BIN)/python
 	$(PIP) install torch==2.13.0
-	$(PIP) install -e '.[train,bench,bulk,dev]'
+	$(PIP) install -e '.[train,bench,bulk,dev,docs]'
 	@touch $@ $(VENV)/.core
 
 $(BIN)/python:

@@ -16,15 +16,21 @@ HEAD = """# Command line
 
 Made by `make docs` from the program; do not edit.
 
-Exit status: 0 good; 1 bad data, a missing model, input or output that failed; 2 a command line that makes no sense.
-Errors are one line on stderr, progress is on stderr too. `-` is stdin or stdout. Nothing is overwritten without `-f`,
-and a run that fails leaves no output file. Environment: `CALOTYPE_WEIGHTS` names folders with further weights,
-separated as in `PATH`; `CALOTYPE_PRECISION` is `float` or `int8`, for networks that decide no integers of a file,
-instead of the faster one; `CALOTYPE_DEBUG=1` shows tracebacks.
+- The exit status is 0 if all went well, 1 for bad data, a missing model, or an input or output that failed, and 2 for a
+  command line that makes no sense.
+- Errors are one line on stderr. Progress goes to stderr too.
+- `-` is stdin or stdout.
+- Nothing is overwritten without `-f`, and a run that fails leaves no output file.
 
-`--json` prints one object per input with at least `input`, `output`, `bytes`, `width`, `height`, `bpp` and `seconds`;
-`bytes` and `bpp` are those of the `.calo` file. An input that failed has `input` and `error`, one that `-n` left out
-`input`, `output` and `skipped`."""
+| environment variable | what |
+| --- | --- |
+| `CALOTYPE_WEIGHTS` | folders with further weights, separated as in `PATH` |
+| `CALOTYPE_PRECISION` | `float` or `int8` instead of the faster one, for networks that decide no integers of a file |
+| `CALOTYPE_DEBUG` | `1` shows tracebacks |
+
+`--json` prints one object per input, with at least `input`, `output`, `bytes`, `width`, `height`, `bpp` and `seconds`;
+`bytes` and `bpp` are those of the `.calo` file. An input that failed has `input` and `error`. One that `-n` left out
+has `input`, `output` and `skipped`."""
 
 
 def render() -> str:

@@ -19,7 +19,8 @@ import calotype
 from calotype.cli.app import VERBS, app
 
 ROOT = Path(__file__).parents[2]
-RUN = ("README.md", "docs/tutorial/first-photo.md", "docs/howto/many-pictures.md")  # executed from top to bottom
+# Executed from top to bottom.
+RUN = ("README.md", "docs/index.md", "docs/tutorial/first-photo.md", "docs/howto/many-images.md")
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not
@@ -43,7 +44,7 @@ def test_the_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names: dict[str, object] = {}
     count = 0
     for language, rest, text in blocks(page):
-        if rest == NOT_RUN:
+        if rest == NOT_RUN or language.startswith("{"):  # {toctree} and others speak to Sphinx
             continue
         count += 1
         if language == "sh":
@@ -79,6 +80,27 @@ def test_links_lead_to_files(page: str) -> None:
     for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
         if "://" not in target and not target.startswith("docs/results/") and "results/README.md" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
+    """What `make docs` does: links and anchors lead somewhere, every page is reached, every docstring is readable."""
+    for package in ("sphinx", "furo", "myst_parser", "numpydoc"):
+        pytest.importorskip(package)
+    build = [sys.executable, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "-d", tmp_path / "doctrees"]
+    done = subprocess.run([*build, ROOT / "docs", tmp_path / "site"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site/index.html").is_file()
+
+
+def test_every_codec_has_a_page_of_its_format() -> None:
+    codecs = {path.parent.name for path in ROOT.glob("src/calotype/codecs/*/codec.py")}
+    assert {path.stem for path in ROOT.glob("docs/format/*.md")} == codecs
+
+
+def test_the_python_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\.\. auto\w+:: calotype\.(\w+)$", page, re.MULTILINE)
+    assert sorted(set(documented) - {"codec"}) == calotype.__all__
 
 
 def test_the_page_of_the_command_line_is_fresh() -> None:
