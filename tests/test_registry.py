@@ -22,7 +22,7 @@ def install(folder: Path, name: str, weights: bytes, more: str = "") -> Path:
 
 def test_third_parties_are_found_by_their_entry_point() -> None:
     model = registry.find("deflate.coarse")
-    assert (model.codec, model.path.read_bytes(), model.description) == ("deflate", b"64", "For tests.")
+    assert (model.codec, model.weights.read_bytes(), model.description) == ("deflate", b"64", "For tests.")
     assert {"deflate.coarse", "deflate.fine"} <= {model.name for model in registry.list_models()}
     assert registry.codec_info("deflate").wire_version == 3
     assert registry.find_digest("deflate", model.digest) == model
@@ -40,7 +40,7 @@ def test_the_search_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     install(tmp_path / "a", "deflate.fine", b"5")
     install(tmp_path / "b", "deflate.mine", b"6", "default = true")
     monkeypatch.setenv(registry.SEARCH_PATH, os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "b")]))
-    assert registry.find("deflate.fine").path == tmp_path / "a" / "fine.calow"
+    assert registry.find("deflate.fine").weights == tmp_path / "a" / "fine.calow"
     assert registry.find().name == "deflate.mine"
     assert [model.name for model in registry.list_models()].count("deflate.fine") == 1
     assert registry.find_digest("deflate", installed.digest).path == installed.path  # hidden, yet files need it

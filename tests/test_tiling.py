@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calotype.codec import Region
 from calotype.errors import Unsupported
+from calotype.options import Region
 from calotype.tiling import Grid, Span, Tile, check_region
 
 GRIDS = st.builds(Grid, height=st.integers(1, 40), width=st.integers(1, 40), size=st.integers(1, 17))

@@ -98,9 +98,10 @@ def unpack(data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> tuple[H
     LimitExceeded
         An intact file that declares more than `max_pixels`.
     """
-    header, chunks, cut = unpack_cut(data, max_pixels)
+    header, chunks, cut = _unpack(data)
     if cut is not None:
         raise cut
+    _check_limit(header, max_pixels)
     return header, chunks
 
 
@@ -108,6 +109,12 @@ def unpack_cut(
     data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS
 ) -> tuple[Header, list[Chunk], TruncatedFile | None]:
     """As `unpack`, but of a file that was cut off behind its header: the complete chunks, and what is to be said."""
+    header, chunks, cut = _unpack(data)
+    _check_limit(header, max_pixels)
+    return header, chunks, cut
+
+
+def _unpack(data: Buffer) -> tuple[Header, list[Chunk], TruncatedFile | None]:
     view = memoryview(data).cast("B")
     header, position = unpack_header(view)
     chunks: list[Chunk] = []
@@ -123,12 +130,15 @@ def unpack_cut(
     for tag in METADATA_TAGS:
         if sum(chunk.tag == tag for chunk in chunks) > 1:
             raise CorruptFile(f"more than one chunk {tag!r}")
+    return header, chunks, cut
+
+
+def _check_limit(header: Header, max_pixels: int | None) -> None:
     if max_pixels is not None and header.pixels > max_pixels:
         raise LimitExceeded(
             f"the file declares {header.pixels:,} pixels, more than the limit of {max_pixels:,}; "
             "raise max_pixels (--max-pixels) if you trust it"
         )
-    return header, chunks, cut
 
 
 def read_chunks(view: memoryview, position: int) -> Iterator[tuple[Chunk, int]]:

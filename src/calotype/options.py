@@ -231,6 +231,6 @@ def _check_ranges(options: EncodeOptions | DecodeOptions) -> None:
         too_small = flag.least is not None and not value >= flag.least  # `not` refuses NaN
         if too_small or (flag.most is not None and value > flag.most):
             upper = "or more" if flag.most is None else f"to {flag.most:g}"
-            raise Unsupported(f"{name} {value}: {flag.least:g} {upper} is possible")
+            raise Unsupported(f"{name} {value}: it must be {flag.least:g} {upper}")
         if value == float("inf"):
             raise Unsupported(f"{name} {value} is no size")

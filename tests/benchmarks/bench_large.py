@@ -13,9 +13,9 @@ import PIL.Image
 import pytest
 
 from calotype import registry
-from calotype.codec import DecodeOptions, EncodeOptions
 from calotype.codecs.vae import codec as vae
 from calotype.image import Image
+from calotype.options import DecodeOptions, EncodeOptions
 
 SIDE = 10_000
 MEMORY_LIMIT = 2**30  # bytes beyond the picture itself

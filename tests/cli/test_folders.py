@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from calotype.cli.batch import Job, share
+from calotype.cli.batch import share
 from calotype.cli.encode import _Encode
+from calotype.cli.jobs import Job
 from calotype.cli.processes import Child
 from calotype.errors import CalotypeError
+from calotype.options import EncodeOptions
 from calotype.parallel import ON_A_GPU, cores
 
 MODEL = "deflate.coarse"
@@ -30,14 +32,10 @@ NAMES = [f"{letter}.png" for letter in "abcdefg"]
 
 ENCODE = _Encode(
     model=MODEL,
-    lossless=False,
     device=None,
-    quality=100,
-    target_size=None,
-    target_bpp=None,
-    effort=None,
+    options=EncodeOptions(quality=100, threads=1),
+    view_rows=0,
     strip=False,
-    threads=1,
     max_pixels=10**6,
 )
 

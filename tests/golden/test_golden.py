@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_golden_file_decodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("codec", "names"),
     {
         "vae": "grey grey-alpha rgb rgba",
-        "prism": "1-effort-5 2-effort-8 3-effort-1 3-effort-5 3-effort-9 4-effort-3",
+        "prism": "1-effort-5 2-effort-8 3-effort-1 3-effort-2 3-effort-5 3-effort-9 4-effort-3",
         "l3c": "1-samples 2-samples 3-samples 4-samples 3-learned 3-drawn 2-noisy",
     }.items(),
 )
@@ -51,10 +52,10 @@ def test_there_are_golden_files(codec: str, names: str) -> None:
 
 @golden([path for path in FILES if path.parent.name == "prism"])
 def test_encoding_without_loss_gives_the_golden_file_again(path: Path) -> None:
-    """Its floats are the same on every machine, so the bytes are, too."""
+    """Its floats are the same on every machine, so the bytes are, too; but for the digest that files once named."""
     header, _ = calotype.container.unpack(path.read_bytes())
     with PIL.Image.open(path.with_suffix(".png")) as picture:
         pixels = np.asarray(picture)
     data = calotype.encode(pixels, lossless=True, effort=int(path.stem.rsplit("-", 1)[1]))
     chunks = [chunk for chunk in calotype.container.unpack(path.read_bytes())[1] if chunk.tag.isupper()]
-    assert calotype.container.unpack(data) == (header, chunks)
+    assert calotype.container.unpack(data) == (replace(header, digest=registry.NO_WEIGHTS), chunks)

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 
 import calotype
 from calotype.errors import Unsupported, WeightsNotFound
+from calotype.options import EncodeOptions
 
 pytest.importorskip("fsspec")
 ray = pytest.importorskip("ray")
@@ -107,7 +108,7 @@ def test_any_file_system(picture: Callable[..., np.ndarray]) -> None:
     bulk._write(f"{source}/x/a.png", calotype.io.encode_image(calotype.Image(pixels), "PNG"))
     (job,), skipped = bulk.plan(source, target, ".calo", {".png"})
     assert (job, skipped) == (bulk.Job(f"{source}/x/a.png", f"{target}/x/a.calo"), 0)
-    worker = bulk._Worker(bulk._Encode(MODEL, None, 100, None, None))
+    worker = bulk._Worker(bulk._Encode(MODEL, None, EncodeOptions(100, threads=1), None))
     row = worker(job._asdict())
     data = bulk._read(job.output)
     assert (row["bytes"], row["error"]) == (len(data), "")

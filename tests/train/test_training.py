@@ -13,12 +13,13 @@ import pytest
 import torch
 
 import calotype
-from calotype.codec import DecodeOptions, EncodeOptions
+from calotype.codec import Host
 from calotype.codecs.vae import training
 from calotype.codecs.vae.codec import VAECodec
 from calotype.errors import CalotypeError, Unsupported
 from calotype.image import Image
 from calotype.nets.exact import ExactConv
+from calotype.options import DecodeOptions, EncodeOptions
 from calotype.runtime.weights import Weights
 from calotype.train.data import TILE, cut_crops, draw_places, load_tiles
 from calotype.train.export import export_run
@@ -102,7 +103,7 @@ def test_recipe_trains_exports_and_codes(recipe, data, tmp_path):
     weights = Weights.open(path)
     assert f'digest = "{weights.digest.hex()}"' in card
     assert f"steps = {progress.step}" in card
-    codec = VAECodec.from_weights(weights)
+    codec = VAECodec(Host(weights))
     photo = np.asarray(picture(3, 96, 80))
     decoded = codec.decode(codec.encode(Image.from_array(photo), EncodeOptions()), DecodeOptions()).pixels
     assert decoded.shape == photo.shape
@@ -119,7 +120,7 @@ def test_lossless_recipe_trains_exports_and_codes(model, data, tmp_path):
     assert 0 < validation["validation_bpsp"] < 15
 
     weights = Weights.open(export_run(run.out, tmp_path / "weights"))
-    codec = importlib.import_module(f"calotype.codecs.{model.partition('.')[0]}.codec").CODEC.from_weights(weights)
+    codec = importlib.import_module(f"calotype.codecs.{model.partition('.')[0]}.codec").CODEC(Host(weights))
     photo = np.asarray(picture(3, 96, 80))
     payload = codec.encode(Image.from_array(photo), EncodeOptions())
     np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, photo)
@@ -127,7 +128,7 @@ def test_lossless_recipe_trains_exports_and_codes(model, data, tmp_path):
 
 def test_one_rate_models_refuse_a_quality(data):
     torch.manual_seed(0)
-    codec = VAECodec(Weights(training.freeze(training.build("factorized")), "factorized"))
+    codec = VAECodec(Host(Weights(training.freeze(training.build("factorized")), "factorized")))
     with pytest.raises(Unsupported, match="one rate"):
         codec.encode(Image.from_array(np.zeros((8, 8, 3), np.uint8)), EncodeOptions(quality=50))
 

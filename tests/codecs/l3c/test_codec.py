@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from calotype.codec import DecodeOptions, EncodeOptions, Payload, Region
+from calotype.codec import Host, Payload
 from calotype.codecs.l3c import codec as l3c
 from calotype.codecs.l3c.digits import are_exact, digits_of, samples_of
 from calotype.codecs.l3c.drawn import pack_colours
 from calotype.codecs.l3c.freeze import freeze, thaw
-from calotype.codecs.l3c.layout import Layout
+from calotype.codecs.l3c.layout import TILES
 from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
@@ -20,6 +20,7 @@ from calotype.codecs.l3c.units import LEVEL_MAX, VALUE_UNIT
 from calotype.coding import BitCounter
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
+from calotype.options import DecodeOptions, EncodeOptions, Region
 from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import Weights
 
@@ -51,7 +52,7 @@ def weights(model):
 
 @pytest.fixture(scope="module")
 def codec(weights):
-    return l3c.L3CCodec.from_weights(weights)
+    return l3c.L3CCodec(Host(weights))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,11 @@ def photo():
     y, x = np.mgrid[:130, :171] / 40
     waves = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(0.5 * x)], -1)
     return np.clip(128 + 120 * waves + rng.normal(0, 6, waves.shape), 0, 255).astype(np.uint8)
+
+
+def records_of(payload):
+    (chunk,) = payload.chunks
+    return TILES.parse(chunk.body)[1]
 
 
 def encode(codec, pixels, **options):
@@ -102,7 +108,7 @@ def test_a_fresh_model_predicts_gradients():
     y, x = np.mgrid[:64, :64]
     slope = np.stack([60 + x + y // 2, 40 + 2 * x, 200 - y], -1).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, slope.shape, np.uint8)
-    codec = l3c.L3CCodec(Weights(freeze(L3C(SMALL)), "fresh"))
+    codec = l3c.L3CCodec(Host(Weights(freeze(L3C(SMALL)), "fresh")))
     sizes = []
     for pixels in (slope, noise):
         counter = BitCounter()
@@ -123,7 +129,7 @@ def test_training_counts_the_coders_bits(model, codec, photo):
 
 def test_engines_and_threads_give_every_pixel(weights, codec, photo):
     payload = encode(codec, photo, threads=1)
-    other = l3c.L3CCodec(weights, TorchNetwork)
+    other = l3c.L3CCodec(Host(weights, TorchNetwork))
     for decoder in (codec, other):
         for threads in (1, 2):
             np.testing.assert_array_equal(decoder.decode(payload, DecodeOptions(threads=threads)).pixels, photo)
@@ -136,7 +142,7 @@ def test_tiles_and_regions(codec, photo, monkeypatch, channels):
     pixels = np.concatenate([photo, photo[..., :1] // 3], -1)[..., [0, 3] if channels < 3 else [0, 1, 2, 3]]
     pixels = np.ascontiguousarray(pixels[..., :channels])
     payload = encode(codec, pixels)
-    assert len(Layout.parse(payload.chunks).records) == 3 * 3 * (2 if channels in (2, 4) else 1)
+    assert len(records_of(payload)) == 3 * 3 * (2 if channels in (2, 4) else 1)
     np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, pixels)
     for region in (Region(0, 0, 1, 1), Region(50, 60, 100, 70), Region(170, 129, 1, 1), Region(63, 0, 2, 130)):
         part = codec.decode(payload, DecodeOptions(region=region)).pixels
@@ -152,7 +158,7 @@ def test_drawings_and_noise_take_another_way(codec, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
     for pixels, largest in ((drawing, 400), (noise, 1.01 * noise.size)):
         payload = encode(codec, pixels)
-        assert Layout.parse(payload.chunks).records[0][4] == l3c.DRAWN
+        assert records_of(payload)[0][4] == l3c.DRAWN
         assert len(payload.chunks[0].body) < largest
         assert codec.count_bits(Image(pixels), EncodeOptions()) == 8 * len(payload.chunks[0].body)
         np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, pixels)
@@ -180,10 +186,10 @@ def test_other_parameters_are_a_desync(codec, photo):
 def test_pixels_are_hashed(codec, photo):
     """A stream that decodes well, to other pixels than the hash is of."""
     payload, other = (encode(codec, pixels) for pixels in (photo, photo[::-1]))
-    first, second = (Layout.parse(p.chunks) for p in (payload, other))
-    mixed = Layout(first.tile, [first.records[0][:4] + second.records[0][4:]])
+    first, second = records_of(payload), records_of(other)
+    mixed = TILES.pack(l3c.TILE, [first[0][:4] + second[0][4:]])
     with pytest.raises(Desync, match="tile 0,0"):
-        codec.decode(Payload(payload.shape, 8, mixed.chunks()), DecodeOptions())
+        codec.decode(Payload(payload.shape, 8, (mixed,)), DecodeOptions())
 
 
 def test_damaged_payloads_are_refused(codec, photo):
@@ -211,7 +217,7 @@ def test_damaged_payloads_are_refused(codec, photo):
 def test_weights_thaw_into_the_same_model(weights, photo):
     again = Weights(freeze(thaw(weights)), "again")
     assert again.recipe == weights.recipe
-    assert encode(l3c.L3CCodec(again), photo) == encode(l3c.L3CCodec(weights), photo)
+    assert encode(l3c.L3CCodec(Host(again)), photo) == encode(l3c.L3CCodec(Host(weights)), photo)
 
 
 def test_recipes_refuse_what_they_cannot_be():

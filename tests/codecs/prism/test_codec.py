@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import calotype
 import calotype.container
-from calotype.codec import EncodeOptions
 from calotype.codecs.prism import codec as prism
 from calotype.codecs.prism import layout, planes
 from calotype.codecs.prism._kernel import lib
 from calotype.errors import CorruptFile, Desync, Unsupported
 from calotype.image import Image
+from calotype.options import EncodeOptions
 
 SAMPLE = Path(__file__).parents[3] / "samples/coffee.png"
 MODEL = calotype.load(lossless=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from calotype.codec import DecodeOptions, EncodeOptions, Payload, Region
+from calotype.codec import Host, Payload
 from calotype.codecs.vae import codec as vae
 from calotype.codecs.vae.cells import put_step, step_of
 from calotype.codecs.vae.freeze import freeze, thaw
@@ -13,6 +13,7 @@ from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported, UnsupportedFile
 from calotype.image import Image
+from calotype.options import DecodeOptions, EncodeOptions, Region
 from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import Weights
 
@@ -52,7 +53,7 @@ def weights(model):
 
 @pytest.fixture(scope="module")
 def codec(weights):
-    return vae.VAECodec.from_weights(weights)
+    return vae.VAECodec(Host(weights))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_engines_and_threads_decode_the_same_latents(weights, codec, photo, monk
     monkeypatch.setattr(vae.VAECodec, "_transmit", spy)
     pictures = [
         decoder.decode(payload, DecodeOptions(threads=threads)).pixels.astype(int)
-        for decoder in (codec, vae.VAECodec(weights, TorchNetwork))
+        for decoder in (codec, vae.VAECodec(Host(weights, TorchNetwork)))
         for threads in (1, 2)
     ]
     assert len(seen) == 4
@@ -215,8 +216,8 @@ def test_weights_thaw_into_the_same_model(weights, photo):
     assert again.recipe == weights.recipe
     for name, array in weights.arrays.items():
         np.testing.assert_allclose(again.arrays[name], array, rtol=1e-6, err_msg=name)
-    payload = encode(vae.VAECodec(again), photo, quality=50)
-    assert payload == encode(vae.VAECodec(weights), photo, quality=50)
+    payload = encode(vae.VAECodec(Host(again)), photo, quality=50)
+    assert payload == encode(vae.VAECodec(Host(weights)), photo, quality=50)
 
 
 def test_recipes_refuse_unknown_keys():

@@ -11,11 +11,12 @@ import pytest
 
 import calotype
 from calotype import registry
-from calotype.codec import DecodeOptions, EncodeOptions
+from calotype.codec import Host
 from calotype.codecs.vae import codec as vae
 from calotype.errors import CorruptFile, Unsupported, WeightsNotFound
 from calotype.image import Image
 from calotype.nets.int8 import MIDDLE, WEIGHT_MAX, Graph, fit, fit_signed, to_int8
+from calotype.options import DecodeOptions, EncodeOptions
 from calotype.runtime.onnx import OnnxNetwork
 from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import COMPANION_ENDING, Weights, companion_path, pack_companion
@@ -115,7 +116,7 @@ def test_plain_extreme_colours_stay(colour):
 
 
 def test_latents_are_the_same_either_way(weights, photo, monkeypatch):
-    payload = vae.VAECodec(weights).encode(Image.from_array(photo), EncodeOptions(50, 1))
+    payload = vae.VAECodec(Host(weights)).encode(Image.from_array(photo), EncodeOptions(50, 1))
     seen = []
     transmit = vae.VAECodec._transmit
 
@@ -126,7 +127,7 @@ def test_latents_are_the_same_either_way(weights, photo, monkeypatch):
     monkeypatch.setattr(vae.VAECodec, "_transmit", spy)
     alone = Weights.open(SWIFT)
     assert weights.digest == alone.digest
-    codecs = [vae.VAECodec(weights), vae.VAECodec(alone), vae.VAECodec(weights, TorchNetwork)]
+    codecs = [vae.VAECodec(Host(weights)), vae.VAECodec(Host(alone)), vae.VAECodec(Host(weights, TorchNetwork))]
     pictures = [codec.decode(payload, DecodeOptions(threads=1)).pixels.astype(int) for codec in codecs]
     for latents in seen[1:]:
         np.testing.assert_array_equal(latents, seen[0])

@@ -19,7 +19,8 @@ DECODE = """
 import sys, numpy
 from calotype import registry
 from calotype.container import unpack
-from calotype.codec import DecodeOptions, Payload
+from calotype.codec import Host, Payload
+from calotype.options import DecodeOptions
 from calotype.codecs.vae.codec import VAECodec
 from calotype.runtime.weights import Weights
 engine, threads, file, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -29,9 +30,9 @@ if engine == "torch":
     import torch
     from calotype.runtime.torch import TorchNetwork
     torch.set_num_threads(threads)
-    codec = VAECodec(weights, TorchNetwork)
+    codec = VAECodec(Host(weights, TorchNetwork))
 else:
-    codec = VAECodec(weights)
+    codec = VAECodec(Host(weights))
 pixels = codec.decode(Payload(header.shape, header.depth, tuple(chunks)), DecodeOptions(threads=threads)).pixels
 numpy.save(out, pixels)
 """
