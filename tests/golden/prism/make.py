@@ -1,5 +1,6 @@
-"""How the golden files of `prism` were made: every mode, several efforts. Files with the digest
-7474f18e are older than models without weights. `test_golden` makes the same bytes again.
+"""How the golden files of `prism` were made: every mode, several efforts. `test_golden` makes the same bytes again.
+
+Files with the digest 7474f18e are older than models without weights.
 """
 
 from pathlib import Path
