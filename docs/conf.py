@@ -3,6 +3,8 @@
 Pages are the Markdown of this folder, as it reads on GitHub too; nothing comes from the network.
 """
 
+from typing import Any
+
 project = "Calotype"
 author = "The Calotype authors"
 html_title = project
@@ -23,3 +25,13 @@ autodoc_preserve_defaults = True
 autodoc_type_aliases = {"Pixels": "Pixels"}
 maximum_signature_line_length = 90
 numpydoc_show_class_members = False
+
+
+def setup(app: Any) -> None:
+    """Write the alias in a signature, not what Sphinx puts in its place inside brackets."""
+
+    def plain(*event: Any) -> tuple[str | None, str | None]:
+        signature, returned = event[-2:]
+        return signature, returned and returned.replace("TypeAliasForwardRef('Pixels')", "Pixels")
+
+    app.connect("autodoc-process-signature", plain)

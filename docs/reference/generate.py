@@ -1,8 +1,9 @@
-"""Write docs/reference/cli.md from the command line itself: `make docs`, or `python docs/reference/generate.py`."""
+"""Writes what pages take from the code: all of cli.md, and the files that how-to pages show. `make docs` runs it."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import typer
 
 from calotype.cli.app import VERBS, app
 
-PAGE = Path(__file__).parent / "cli.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/reference/cli.md"
+SHOWN = re.compile(r"(<!-- file: (\S+) -->\n```[^\n]*\n).*?(?=```$)", re.DOTALL | re.MULTILINE)
 
 HEAD = """# Command line
 
@@ -45,6 +48,11 @@ def render() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def show_files(page: str) -> str:
+    """A page with the present text of the files that it shows, each in the block below a comment that names it."""
+    return SHOWN.sub(lambda match: match[1] + (ROOT / match[2]).read_text(encoding="utf-8"), page)
+
+
 def _usage(verb: str, command: Any) -> str:
     arguments = []
     for parameter in command.params:
@@ -76,3 +84,5 @@ def _cell(text: str | None) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
+    for path in ROOT.glob("docs/howto/*.md"):
+        path.write_text(show_files(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -71,8 +71,8 @@ def encode(
     Parameters
     ----------
     image
-        Unsigned integers of shape (height, width) or (*views, height, width, channels), with 1 to 4 channels: grey,
-        grey and alpha, RGB, RGB and alpha; or an `Image` or a Pillow image, with its metadata.
+        Unsigned integers of shape (height, width) or `(*views, height, width, channels)`, with 1 to 4 channels:
+        grey, grey and alpha, RGB, RGB and alpha; or an `Image` or a Pillow image, with its metadata.
     quality
         0 (smallest) to 100 (best); None is the model's default.
     model
@@ -109,14 +109,14 @@ def encode_batch(
 ) -> list[bytes]:
     """Code many images, several at a time, into the files that `encode(..., threads=1)` makes of each.
 
+    Other parameters are those of `encode`, the same for all images.
+
     Parameters
     ----------
     images
         Images of any sizes, each as `encode` takes it. An iterator is consumed lazily, a few images ahead.
     threads
         Images in work at a time, each on one thread; 0 is as many as there are cores, on a GPU at most 4.
-
-    Other parameters are those of `encode`, the same for all images.
 
     Raises
     ------
@@ -129,8 +129,8 @@ def encode_batch(
 def decode(data: Buffer, *, device: str | None = None, **options: Unpack[DecodeKeywords]) -> Pixels:
     """Decode a `.calo` file to an array.
 
-    Its shape is (*views, height, width) for grey, else (*views, height, width, channels). Options that the file's codec
-    does not take are refused, never ignored.
+    Its shape is `(*views, height, width)` for grey, else `(*views, height, width, channels)`. Options that the file's
+    codec does not take are refused, never ignored.
 
     Parameters
     ----------
@@ -209,13 +209,12 @@ def decode_progressive(
     """Decode a file while its bytes arrive.
 
     Yields an image whenever another layer is complete, of codecs with layers; of all others the one image at the end.
+    Other parameters, errors and warnings are those of `decode`.
 
     Parameters
     ----------
     stream
         A file open for reading, or pieces of the file's bytes in their order.
-
-    Other parameters, errors and warnings are those of `decode`.
     """
     wanted = DecodeOptions.of(**options)
     blocks = iter(lambda: stream.read(BLOCK), b"") if hasattr(stream, "read") else iter(stream)

@@ -62,7 +62,7 @@ class Payload:
     """A coded image between codec and container."""
 
     shape: tuple[int, ...]
-    """Shape of the coded pixels: (*views, height, width, channels)."""
+    """Shape of the coded pixels: `(*views, height, width, channels)`."""
     depth: int
     chunks: tuple[Chunk, ...]
     """Upper-case tags only; the container's own lower-case chunks never reach a codec."""

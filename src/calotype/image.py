@@ -43,7 +43,7 @@ class Metadata:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """Pixels of shape (*views, height, width, channels), unsigned integers of `depth` bits.
+    """Pixels of shape `(*views, height, width, channels)`, unsigned integers of `depth` bits.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -20,7 +21,13 @@ from calotype.cli.app import VERBS, app
 
 ROOT = Path(__file__).parents[2]
 # Executed from top to bottom.
-RUN = ("README.md", "docs/index.md", "docs/tutorial/first-photo.md", "docs/howto/many-images.md")
+RUN = (
+    "README.md",
+    "docs/index.md",
+    "docs/tutorial/first-photo.md",
+    "docs/howto/many-images.md",
+    "docs/howto/add-a-codec.md",
+)
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not
@@ -100,16 +107,27 @@ def test_every_codec_has_a_page_of_its_format() -> None:
 def test_the_python_reference_has_every_public_name() -> None:
     page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
     documented = re.findall(r"^\.\. auto\w+:: calotype\.(\w+)$", page, re.MULTILINE)
-    assert sorted(set(documented) - {"codec"}) == calotype.__all__
+    assert sorted(set(documented) - {"codec", "options"}) == calotype.__all__
 
 
-def test_the_page_of_the_command_line_is_fresh() -> None:
+def generator() -> Any:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/reference/generate.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
+    return generate
+
+
+def test_the_page_of_the_command_line_is_fresh() -> None:
+    generate = generator()
     assert generate.PAGE.read_text(encoding="utf-8") == generate.render(), "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_shown_are_those_of_the_code(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert generator().show_files(text) == text, "run: make docs"
 
 
 def test_results_are_those_of_the_weights_that_are_shipped() -> None:
@@ -120,12 +138,12 @@ def test_results_are_those_of_the_weights_that_are_shipped() -> None:
     file = ROOT / "docs/results" / ROWS
     if not file.is_file():
         pytest.skip("nothing was measured yet; make results does that")
-    measured = {(row.codec.partition("@")[0], row.digest) for row in read_table(file, Row) if row.own}
+    measured = {(row.codec.partition("@")[0], bytes.fromhex(row.digest)) for row in read_table(file, Row) if row.own}
     built_in = ROOT / "src/calotype/codecs"
-    shipped = {
-        (model.name, model.digest.hex()) for model in calotype.list_models() if built_in in model.path.resolve().parents
-    }
-    assert measured == shipped, "run: make results"
+    shipped = {model.name: model for model in calotype.list_models() if built_in in model.path.resolve().parents}
+    assert {name for name, _ in measured} == shipped.keys(), "run: make results"
+    for name, digest in measured:
+        assert shipped[name].reads_files_of(shipped[name].codec, digest), f"{name}: run: make results"
 
 
 def test_the_sample_photo_is_the_one_with_the_licence() -> None:

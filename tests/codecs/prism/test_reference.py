@@ -1,4 +1,4 @@
-"""A second decoder of `prism`'s streams, written from docs/reference/prism.md: slow, plain, NumPy single precision."""
+"""A second decoder of `prism`'s streams, written from docs/format/prism.md: slow, plain, NumPy single precision."""
 
 from __future__ import annotations
 
