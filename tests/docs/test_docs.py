@@ -120,12 +120,16 @@ def test_results_are_those_of_the_weights_that_are_shipped() -> None:
     file = ROOT / "docs/results" / ROWS
     if not file.is_file():
         pytest.skip("nothing was measured yet; make results does that")
-    measured = {(row.codec.partition("@")[0], row.digest) for row in read_table(file, Row) if row.own}
+    measured: dict[str, set[str | None]] = {}
+    for row in read_table(file, Row):
+        if row.own:
+            measured.setdefault(row.codec.partition("@")[0], set()).add(row.digest)
     built_in = ROOT / "src/calotype/codecs"
-    shipped = {
-        (model.name, model.digest.hex()) for model in calotype.list_models() if built_in in model.path.resolve().parents
-    }
-    assert measured == shipped, "run: make results"
+    shipped = {model.name: model for model in calotype.list_models() if built_in in model.path.resolve().parents}
+    assert measured.keys() == shipped.keys(), "run: make results"
+    for name, model in shipped.items():
+        before = model.reads if model.weights is None else ()  # without weights it is the same model
+        assert measured[name] <= {digest.hex() for digest in (model.digest, *before)}, "run: make results"
 
 
 def test_the_sample_photo_is_the_one_with_the_licence() -> None:
