@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 results: $(VENV)/.dev
-	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs $(MODELS) --rivals $(RIVALS) --metrics $(METRICS) --out docs/results --speed $(SPEED)
+	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs $(MODELS) --rivals $(RIVALS) --metrics $(METRICS) --no-files --out docs/results --speed $(SPEED)
 	$(BIN)/python -m calotype.evaluate docs/results --install . --readme README.md --cards
 
 bench: $(VENV)/.dev

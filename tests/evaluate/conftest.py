@@ -1,11 +1,13 @@
-"""A folder of small images and a bench over it, made once."""
+"""A folder of small images and a bench over it, made once; and the command line without a new process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image as Pillow
 
@@ -14,8 +16,30 @@ LADDER = (0.0, 40.0, 70.0, 95.0)
 RIVALS = ("jpeg-420", "jpeg-444", "webp", "png")
 
 
+class Ran(NamedTuple):
+    """What a command line did."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def calotype_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """`calotype_cli("bench", folder, ...)` runs a verb in this process."""
+    from calotype.cli.app import main
+
+    def run(*arguments: object) -> Ran:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return Ran(int(stop.value.code or 0), said.out, said.err)
+
+    return run
+
+
 @pytest.fixture(scope="session")
-def small_set(tmp_path_factory: pytest.TempPathFactory, picture: Callable[..., np.ndarray]) -> Path:
+def small_set(tmp_path_factory: pytest.TempPathFactory, picture: Callable[..., npt.NDArray[np.uint8]]) -> Path:
     """A folder with two images, one large enough for MS-SSIM, and a text."""
     folder = tmp_path_factory.mktemp("sets") / "small"
     folder.mkdir()
@@ -34,7 +58,7 @@ def bench_folder(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     from calotype.evaluate.measure.run import bench
     from calotype.evaluate.measure.speed import Contender, time_codecs
     from calotype.evaluate.measure.subjects import Own
-    from calotype.evaluate.rivals import find_rivals
+    from calotype.evaluate.rivals import Rung, find_rivals
     from calotype.evaluate.tables.folder import TIMINGS
     from calotype.evaluate.tables.rows import Timing, write_table
 
@@ -42,6 +66,6 @@ def bench_folder(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     images, own = find_images([small_set]), Own(MODEL, LADDER)
     subjects = [own, *find_rivals(RIVALS)]
     bench(images, subjects, out, metrics=find_metrics(("psnr", "ms_ssim", "largest_error")), jobs=2)
-    contenders = [Contender(own, 70.0), Contender(subjects[1], 50.0)]
+    contenders = [Contender(own, Rung(70.0)), Contender(subjects[1], Rung(50))]
     write_table(out / TIMINGS, time_codecs(contenders, images, cores=(1,), rounds=2), Timing)
     return out

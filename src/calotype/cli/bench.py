@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,12 +27,12 @@ def bench(
         str,
         typer.Option(
             metavar="LIST",
-            help="Models (prism.photo@3: at effort 3), weights files, all, none. Default: the default model.",
+            help="Models, weights files, all, none; options behind @ (prism.photo@3: effort 3). Default: the default.",
         ),
     ] = "",
     rivals: Annotated[
         str,
-        typer.Option(metavar="LIST", help="Rivals, or usual, lossy, lossless, near-lossless, all, none."),
+        typer.Option(metavar="LIST", help="Rivals, or usual, lossy, lossless, lossless-16, near-lossless, all, none."),
     ] = USUAL,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results; a cut run there goes on.")] = Path(
         "bench"
@@ -49,20 +50,26 @@ def bench(
         ),
     ] = USUAL,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one image at one quality.")] = 600,
-    files: Annotated[bool, typer.Option(help="Keep the coded files, which the report shows.")] = True,
+    keep: Annotated[
+        bool, typer.Option("--files/--no-files", help="Keep the coded files, which the report shows.")
+    ] = True,
+    rgb: Annotated[bool, typer.Option("--rgb", help="Convert all images to 8-bit RGB first.")] = False,
+    views: Annotated[
+        str, typer.Option(metavar="SHAPE", help="Files that make one image: 2 for pairs, 9x9 for a light field.")
+    ] = "",
 ) -> None:
     """Measure models and rivals on images.
 
-    Every image is coded and decoded at every quality of each codec's ladder, in 8-bit RGB. DIR gets a row for each
-    in rows.parquet, clocks in speed.parquet, and the coded files. Failures become rows too. `calotype report DIR`
-    makes a page of it.
+    Every image is coded and decoded at every rung of each codec's ladder, as it is: grey, colours, alpha, 8 or 16
+    bits. DIR gets a row for each in rows.parquet, clocks in speed.parquet, and the coded files. Failures, and images
+    that a codec does not take, become rows too. `calotype report DIR` makes a page of it.
     """
     from ..evaluate.measure.images import find_images
     from ..evaluate.measure.metrics import DEFAULT_METRICS, find_metrics
     from ..evaluate.measure.run import bench as measure
     from ..parallel import cores
 
-    found = find_images(images)
+    found = find_images(images, _shape(views), rgb=rgb)
     subjects = _subjects(codecs, rivals, _numbers(qualities))
     chosen = find_metrics(_words(metrics) or DEFAULT_METRICS)
     with bench_bar("measuring") as advance:
@@ -73,10 +80,12 @@ def bench(
             metrics=chosen,
             jobs=jobs or cores(),
             timeout=timeout,
-            keep_files=files,
+            keep_files=keep,
             report=lambda progress: advance(progress.done, progress.total, progress.row.codec if progress.row else ""),
         )
-    failed = [row for row in rows if row.error is not None]
+    for reason, count in Counter(row.error for row in rows if not row.applicable).items():
+        say(f"not applicable: {reason} ({count} {'row' if count == 1 else 'rows'})")
+    failed = [row for row in rows if row.error is not None and row.applicable]
     for row in failed[:SHOWN]:
         say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.image}: {row.error}")
     if speed != NONE:
@@ -89,14 +98,13 @@ def bench(
 def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
     """Models first, then those rivals that are installed; what is not is said."""
     from ..api import list_models, load
-    from ..evaluate.measure.subjects import LADDER, Own
+    from ..evaluate.measure.subjects import QUALITIES, Own
     from ..evaluate.rivals import find_rivals
 
     installed = [info.name for info in list_models()]
     words = _words(codecs) or [load().name]
     names = [name for word in words for name in (installed if word == ALL else [word])]
-    models = [Own(name, ladder or LADDER) for name in names if name != NONE]
-    found: list[Rival] = [Own(model.source, (0.0,)) if model.kind == "lossless" else model for model in models]
+    found: list[Rival] = [Own(name, ladder or QUALITIES) for name in names if name != NONE]
     for rival in find_rivals([name for name in _words(rivals) if name != NONE]):
         reason = rival.missing()
         if reason is None:
@@ -125,6 +133,14 @@ def _time(
     with bench_bar("timing") as advance:
         timings = time_codecs(contenders, few, report=advance, complain=say)
     write_table(path, timings, Timing)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """The shape of an image's views: () of "", (2,) of "2", (9, 9) of "9x9"."""
+    sides = text.split("x") if text else []
+    if not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise typer.BadParameter(f"{text!r} is no number of views, such as 2 or 9x9")
+    return tuple(map(int, sides))
 
 
 def _words(text: str) -> list[str]:

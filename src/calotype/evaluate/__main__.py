@@ -12,6 +12,7 @@ import typer
 
 from .. import api
 from ..errors import CalotypeError
+from ..image import Image
 from ..io import read_image
 from .measure.footprint import RUNS, footprint
 from .report.plot import plot
@@ -38,7 +39,7 @@ def main(
     bench = load_bench(folder, published)
     lossy = [model for model in map(api.load, [info.name for info in api.list_models()]) if not model.info.lossless]
     if install is not None:
-        found = footprint(lossy, read_image(image).pixels, install, runs)  # type: ignore[arg-type]
+        found = footprint(lossy, Image(read_image(image).pixels), install, runs)
         (folder / FOOTPRINT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     file = folder / FOOTPRINT
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

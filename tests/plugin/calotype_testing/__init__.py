@@ -8,5 +8,5 @@ INFO = CodecInfo(
     lossless=False,
     depths=frozenset({8, 16}),
     views=frozenset({0, 1}),
-    takes=frozenset({"quality"}),
+    takes=frozenset({"quality", "max_error"}),
 )

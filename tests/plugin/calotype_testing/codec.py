@@ -27,7 +27,10 @@ _FAULTS: dict[str, Any] = {"none": int, "raise": _raise, "die": os.abort, "hang"
 
 
 class CODEC:
-    """Quality 100 is lossless; alpha always is. The weights file is one number, the coarsest step."""
+    """Quality 100 is lossless; alpha always is; a bound on the error is kept.
+
+    The weights file is one number, the coarsest step.
+    """
 
     info: ClassVar[CodecInfo] = INFO
 
@@ -39,6 +42,8 @@ class CODEC:
         if quality == FAULTY:
             _FAULTS[os.environ.get(FAULT, "none")]()
         step = 1 + round((100 - quality) / 100 * (self.coarsest - 1))
+        if options.max_error is not None:
+            step = 2 * min(options.max_error, 127) + 1
         steps = self._steps(image.channels, step)
         symbols = (image.pixels + steps // 2) // steps
         body = zlib.compress(symbols.astype(image.pixels.dtype.newbyteorder("<")).tobytes(), 9)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...api import Model
+from ...image import Image
 from ...parallel import cores
-from ..rivals import RGB
 from .machine import processor, versions
 
 RUNS = 15  # of the command line; the median counts
@@ -31,7 +31,7 @@ except SystemExit as stop:
 """
 
 
-def footprint(models: Sequence[Model], image: RGB, install: str, runs: int = RUNS) -> dict[str, Any]:
+def footprint(models: Sequence[Model], image: Image, install: str, runs: int = RUNS) -> dict[str, Any]:
     """All figures of this file, for `docs/results/footprint.json`.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,11 +30,11 @@ class Ledger:
     Those of subjects that are now another version, or have other weights, do not go with new ones and are left out.
     """
 
-    def __init__(self, path: Path, order: Sequence[Key], identities: Mapping[str, Identity]):
+    def __init__(self, path: Path, order: Sequence[Key], identities: Mapping[str, Collection[Identity]]):
         self.path, self._order, self._lock = path, order, threading.Lock()
         rows = read_table(path, Row) if path.is_file() else []
-        rows = [row for row in rows if identities.get(row.codec) in (None, (row.version, row.digest))]
-        self._rows = {self._key(row): row for row in rows}
+        now = [r for r in rows if r.codec not in identities or (r.version, r.digest) in identities[r.codec]]
+        self._rows = {self._key(row): row for row in now}
         self._saved = time.monotonic()
 
     def get(self, key: Key) -> Row | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from ...io import encode_image
 from ..tables.published import data_folder
 from .ms_ssim import SMALLEST_SIDE, ms_ssim
 
-RGB = npt.NDArray[np.uint8]  # (height, width, 3)
+Samples = npt.NDArray[np.integer]
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 SMALLEST_LPIPS_SIDE = 32  # AlexNet has no features of images with less than 31 pixels, SqueezeNet with less than 17
@@ -32,7 +33,7 @@ class Comparison:
     psnr: float
     """dB over the colour channels; infinite for equal images."""
     ms_ssim: float | None
-    """Over the colour channels; None where a side is below 161 pixels."""
+    """Over the colour channels, the mean of the views; None where a side is below 161 pixels."""
     largest_error: int
     """Largest absolute difference over all channels, alpha too."""
 
@@ -47,32 +48,24 @@ def compare(a: Image, b: Image) -> Comparison:
     """
     if (a.pixels.shape, a.depth) != (b.pixels.shape, b.depth):
         raise Unsupported(f"cannot compare {_describe(a)} with {_describe(b)}; make them alike first")
-    peak = (1 << a.depth) - 1
-    colours = a.channels - (a.channels in (2, 4))
-    first, second = a.pixels[..., :colours], b.pixels[..., :colours]
-    large = min(a.width, a.height) >= SMALLEST_SIDE and not a.views
-    return Comparison(
-        psnr=psnr(first, second, peak),
-        ms_ssim=ms_ssim(first, second, peak) if large else None,
-        largest_error=largest_error(a.pixels, b.pixels),
-    )
+    return Comparison(_psnr(a, b), _ms_ssim(a, b), _largest_error(a, b))
 
 
-def psnr(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255) -> float:
+def psnr(a: Samples, b: Samples, peak: int = 255) -> float:
     """Peak signal-to-noise ratio in dB over all samples of two equally shaped arrays."""
     difference = a.astype(np.int64) - b
     squares = int((difference * difference).sum())
     return math.inf if squares == 0 else 10 * math.log10(peak**2 * difference.size / squares)
 
 
-def psnr_y(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255) -> float:
-    """PSNR in dB of the luma of two (height, width, 3) arrays: full-range BT.601 as in JPEG, not rounded."""
+def psnr_y(a: Samples, b: Samples, peak: int = 255) -> float:
+    """PSNR in dB of the luma of two (..., 3) arrays: full-range BT.601 as in JPEG, not rounded."""
     difference = (a.astype(np.float64) - b) @ LUMA
     squares = float(np.mean(difference * difference))
     return math.inf if squares == 0 else 10 * math.log10(peak**2 / squares)
 
 
-def largest_error(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> int:
+def largest_error(a: Samples, b: Samples) -> int:
     """Largest absolute difference of two equally shaped arrays."""
     return int(np.abs(a.astype(np.int32) - b).max())
 
@@ -82,13 +75,16 @@ def largest_error(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> int
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of two 8-bit RGB images, original and decoded."""
+    """A metric of two images of the same shape and depth, original and decoded.
+
+    All are over the colours, without alpha, but `largest_error` is over all channels.
+    """
 
     name: str
     title: str
     better: Literal["higher", "lower"]
-    measure: Callable[[RGB, RGB], float | None]
-    """None where it is not defined for images of this size."""
+    measure: Callable[[Image, Image], float | None]
+    """None where it is not defined for such images: too small, or without colours."""
     missing: Callable[[], str | None] = lambda: None
     """Why it cannot be measured here, and what to do; None if it can."""
 
@@ -112,27 +108,79 @@ def find_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
     return tuple(found)
 
 
-def _where_large(a: RGB, b: RGB) -> float | None:
-    return ms_ssim(a, b) if min(a.shape[:2]) >= SMALLEST_SIDE else None
+def _psnr(a: Image, b: Image) -> float:
+    return psnr(_colours(a), _colours(b), _peak(a))
 
 
-def _lpips_squeeze(a: RGB, b: RGB) -> float | None:
+def _psnr_y(a: Image, b: Image) -> float:
+    """PSNR of luma; of grey, which is its own luma, that of the samples."""
+    x, y = _colours(a), _colours(b)
+    return psnr(x, y, _peak(a)) if x.shape[-1] == 1 else psnr_y(x, y, _peak(a))
+
+
+def _ms_ssim(a: Image, b: Image) -> float | None:
+    """MS-SSIM, the mean over views."""
+    if min(a.height, a.width) < SMALLEST_SIDE:
+        return None
+    return fmean(ms_ssim(x, y, _peak(a)) for x, y in zip(_each_view(a), _each_view(b), strict=True))
+
+
+def _largest_error(a: Image, b: Image) -> int:
+    return largest_error(a.pixels, b.pixels)
+
+
+def _lpips_squeeze(a: Image, b: Image) -> float | None:
     import torch
 
-    if min(a.shape[:2]) < SMALLEST_LPIPS_SIDE:
+    if not _is_photo(a, SMALLEST_LPIPS_SIDE):
         return None
     with torch.inference_mode():
-        return float(_lpips()(*(torch.from_numpy(x.copy()).permute(2, 0, 1)[None] / 255 for x in (a, b))))
+        return float(_lpips()(*(_tensor(x) / _peak(x) for x in (a, b))))
 
 
-def _lpips_alex(a: RGB, b: RGB) -> float | None:
+def _lpips_alex(a: Image, b: Image) -> float | None:
     import torch
 
-    if min(a.shape[:2]) < SMALLEST_LPIPS_SIDE:
+    if not _is_photo(a, SMALLEST_LPIPS_SIDE):
         return None
     with torch.inference_mode():
-        inputs = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None] / 127.5 - 1 for x in (a, b))
-        return float(_lpips_package()(*inputs))
+        return float(_lpips_package()(*(_tensor(x) / (_peak(x) / 2) - 1 for x in (a, b))))
+
+
+def _ssimulacra2(a: Image, b: Image) -> float | None:
+    from ssimulacra2 import compute_ssimulacra2
+
+    if not _is_photo(a, SMALLEST_SSIMULACRA2_SIDE) or a.depth != 8:
+        return None
+    files = (io.BytesIO(encode_image(Image.from_array(_colours(x)), "PPM")) for x in (a, b))
+    return float(compute_ssimulacra2(*files))
+
+
+def _colours(image: Image) -> Samples:
+    """Samples without those of alpha."""
+    return image.pixels[..., : image.channels - (image.channels in (2, 4))]
+
+
+def _each_view(image: Image) -> Samples:
+    """Colours of each view: (count, height, width, channels)."""
+    colours = _colours(image)
+    return colours.reshape(-1, *colours.shape[-3:])
+
+
+def _peak(image: Image) -> int:
+    return (1 << image.depth) - 1
+
+
+def _is_photo(image: Image, smallest_side: int) -> bool:
+    """Whether it is a plain RGB image, with or without alpha, and not too small."""
+    return not image.views and image.channels >= 3 and min(image.height, image.width) >= smallest_side
+
+
+def _tensor(image: Image) -> Any:
+    """Colours as (1, 3, height, width), from 0 to the peak."""
+    import torch
+
+    return torch.from_numpy(_colours(image).astype(np.float32)).permute(2, 0, 1)[None]
 
 
 @cache
@@ -167,14 +215,6 @@ def _no_lpips() -> str | None:
     return None
 
 
-def _ssimulacra2(a: RGB, b: RGB) -> float | None:
-    from ssimulacra2 import compute_ssimulacra2
-
-    if min(a.shape[:2]) < SMALLEST_SSIMULACRA2_SIDE:
-        return None
-    return float(compute_ssimulacra2(*(io.BytesIO(encode_image(Image.from_array(x), "PPM")) for x in (a, b))))
-
-
 def _no_package(name: str, extra: str) -> Callable[[], str | None]:
     return lambda: None if find_spec(name) else f"{name} is not installed; run: pip install {extra}"
 
@@ -182,10 +222,10 @@ def _no_package(name: str, extra: str) -> Callable[[], str | None]:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("psnr", "PSNR of RGB, dB", "higher", psnr),
-        Metric("psnr_y", "PSNR of luma, dB", "higher", psnr_y),
-        Metric("ms_ssim", "MS-SSIM", "higher", _where_large),
-        Metric("largest_error", "largest error", "lower", largest_error),
+        Metric("psnr", "PSNR of RGB, dB", "higher", _psnr),
+        Metric("psnr_y", "PSNR of luma, dB", "higher", _psnr_y),
+        Metric("ms_ssim", "MS-SSIM", "higher", _ms_ssim),
+        Metric("largest_error", "largest error", "lower", _largest_error),
         Metric("lpips_squeeze", "LPIPS (SqueezeNet)", "lower", _lpips_squeeze, _no_lpips),
         Metric("lpips_alex", "LPIPS (AlexNet)", "lower", _lpips_alex, _no_package("lpips", "lpips")),
         Metric("ssimulacra2", "SSIMULACRA 2", "higher", _ssimulacra2, _no_package("ssimulacra2", "'calotype[bench]'")),

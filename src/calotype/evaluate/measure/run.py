@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import CalotypeError
 from ...image import Image
 from ...io import encode_image, write_bytes
-from ..rivals import Rival
+from ..rivals import Rival, Rung
 from ..tables.folder import ORIGINAL, ROWS, file_of
 from ..tables.rows import Row
 from .images import ImageFile
 from .ledger import Key, Ledger
 from .machine import processor
 from .metrics import Metric
-from .subjects import describe, digest, source
+from .subjects import describe, identities, source
 from .worker import TIMEOUT, Coded, CodingFailed, Worker
 
 PATIENCE = 0.5  # seconds between looks: a thread that only waits may not see an interrupt
@@ -36,12 +36,12 @@ class Progress(NamedTuple):
 
 class _Job(NamedTuple):
     subject: Rival
-    image: ImageFile
-    quality: float
+    file: ImageFile
+    rung: Rung
 
 
 def bench(
-    images: Sequence[ImageFile],
+    files: Sequence[ImageFile],
     subjects: Sequence[Rival],
     out: Path,
     *,
@@ -51,16 +51,17 @@ def bench(
     keep_files: bool = True,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Row]:
-    """Code every image with every subject at each of its qualities, and measure what comes back.
+    """Code every image with every subject at each rung of its ladder, and measure what comes back.
 
     A coding runs on one thread, `jobs` of them at a time, each in a process of its own; what fails becomes a row with
-    its `error`. Rows that `out` already holds are not measured again if image, version, weights and metrics are
-    the same; failed ones are tried again, and those of the same subjects with other versions or weights are dropped.
+    its `error`, and so does what a subject does not take: no image is converted for it. Rows that `out` already holds
+    are not measured again if image, version, weights and metrics are the same; failed ones are tried again, and those
+    of the same subjects with other versions or weights are dropped.
 
     Parameters
     ----------
     out
-        Folder for the table and the coded files; see `rows`.
+        Folder for the table and the coded files; see `tables.folder`.
     keep_files
         Keep the coded files and the originals as PNG, which the viewer of the report shows.
     timeout
@@ -71,12 +72,12 @@ def bench(
     Returns
     -------
     list[Row]
-        All rows of these images and subjects, in the order of subjects, images and qualities.
+        All rows of these images and subjects, in the order of subjects, images and rungs.
     """
-    wanted = [_Job(subject, image, q) for subject in subjects for image in images for q in subject.qualities]
+    wanted = [_Job(subject, file, rung) for subject in subjects for file in files for rung in subject.ladder]
     keys = [_key(job) for job in wanted]
     kept = out if keep_files else None
-    with Ledger(out / ROWS, keys, {subject.name: _identity(subject) for subject in subjects}) as table:
+    with Ledger(out / ROWS, keys, {subject.name: identities(subject) for subject in subjects}) as table:
         todo = [job for job, key in zip(wanted, keys, strict=True) if not _is_done(table.get(key), job, metrics, kept)]
         count = _Count(len(wanted) - len(todo), len(wanted), report)
         queue = _Shared(todo)
@@ -153,12 +154,8 @@ class _Count:
             self._report(Progress(self._done, self._total, row))
 
 
-def _identity(subject: Rival) -> tuple[str, str | None]:
-    return subject.version(), digest(subject)
-
-
 def _key(job: _Job) -> Key:
-    return Key(job.subject.name, job.image.set, job.image.name, job.quality)
+    return Key(job.subject.name, job.file.set, job.file.name, job.rung.number)
 
 
 def _is_done(row: Row | None, job: _Job, metrics: Sequence[Metric], kept: Path | None) -> bool:
@@ -166,30 +163,32 @@ def _is_done(row: Row | None, job: _Job, metrics: Sequence[Metric], kept: Path |
     return (
         row is not None
         and row.error is None
-        and row.image_hash == job.image.hash
+        and row.image_hash == job.file.hash
         and {metric.name for metric in metrics} <= row.metrics.keys()
         and (kept is None or file_of(kept, row).is_file())
     )
 
 
 def _measure(slot: _Slot, job: _Job, metrics: Sequence[Metric], jobs: int, kept: Path | None) -> Row:
-    """Code, decode and compare one image; what fails goes into the row."""
-    subject, image = job.subject, job.image
+    """Code, decode and compare one image; what fails or cannot be goes into the row."""
+    subject, file = job.subject, job.file
     row = Row(
-        set=image.set,
-        image=image.name,
+        set=file.set,
+        image=file.name,
         **describe(subject),
         ending=subject.ending,
-        quality=job.quality,
+        quality=job.rung.number,
         device="cpu",
         threads=1,
         jobs=jobs,
         processor=processor(),
     )
     try:
-        height, width, _ = image.pixels.shape
-        row = replace(row, width=width, height=height, image_hash=image.hash)
-        coded = slot.worker(source(subject)).code(image.pixels, job.quality, count=True)
+        image = file.image
+        row = replace(row, **_shape(image), image_hash=file.hash)
+        if refusal := subject.takes.refusal(image):
+            return replace(row, applicable=False, error=f"{subject.name} {refusal}")
+        coded = slot.worker(source(subject)).code(image, job.rung, count=True)
         return _complete(row, coded, image, metrics, kept)
     except (CalotypeError, OSError) as error:
         return replace(row, error=str(error))
@@ -197,10 +196,22 @@ def _measure(slot: _Slot, job: _Job, metrics: Sequence[Metric], jobs: int, kept:
         return replace(row, error=f"{type(error).__name__}: {error}")
 
 
-def _complete(row: Row, coded: Coded, image: ImageFile, metrics: Sequence[Metric], kept: Path | None) -> Row:
-    if coded.decoded.shape != image.pixels.shape:
-        raise CodingFailed(f"decoded to {coded.decoded.shape} instead of {image.pixels.shape}")
-    found = {metric.name: metric.measure(image.pixels, coded.decoded) for metric in metrics}
+def _shape(image: Image) -> dict[str, Any]:
+    """What a row says of its image."""
+    return {
+        "width": image.width,
+        "height": image.height,
+        "channels": image.channels,
+        "depth": image.depth,
+        "views": math.prod(image.views),
+    }
+
+
+def _complete(row: Row, coded: Coded, image: Image, metrics: Sequence[Metric], kept: Path | None) -> Row:
+    got, expected = ((each.pixels.shape, each.depth) for each in (coded.decoded, image))
+    if got != expected:
+        raise CodingFailed("decoded to {} of {} bits instead of {} of {}".format(*got, *expected))
+    found = {metric.name: metric.measure(image, coded.decoded) for metric in metrics}
     row = replace(
         row,
         bytes=len(coded.data),
@@ -217,10 +228,10 @@ def _complete(row: Row, coded: Coded, image: ImageFile, metrics: Sequence[Metric
     return row
 
 
-def _keep(path: Path, data: bytes, image: ImageFile) -> None:
-    """Write the coded file, and once the image itself beside it."""
+def _keep(path: Path, data: bytes, image: Image) -> None:
+    """Write the coded file, and once the image itself beside it, if one file can hold it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     original = path.with_name(ORIGINAL)
-    if not original.exists():
-        write_bytes(original, encode_image(Image.from_array(image.pixels), "PNG"))
+    if not original.exists() and not image.views:
+        write_bytes(original, encode_image(image, "PNG"))
     write_bytes(path, data)

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import CalotypeError, Unsupported
-from ..rivals import Rival
+from ..rivals import Rival, Rung
 from ..tables.rows import Row, Timing
 from ..tables.series import series
 from ..tables.speeds import REFERENCES
 from .images import ImageFile
 from .machine import processor
-from .subjects import Own, describe, digest, source
+from .subjects import Own, describe, identities, source
 from .worker import Worker
 
 ROUNDS = 3
@@ -31,7 +31,7 @@ LOSSY_BPP = 0.75  # lossy codecs are timed at the point of their ladder whose ra
 
 class Contender(NamedTuple):
     subject: Rival
-    quality: float
+    rung: Rung
 
 
 class _Lane(NamedTuple):
@@ -41,7 +41,7 @@ class _Lane(NamedTuple):
 
 
 def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] | None = None) -> list[Contender]:
-    """The codecs to time, each at its quality nearest to `LOSSY_BPP`, or its only one.
+    """The codecs to time, each at the rung nearest to `LOSSY_BPP`, or its only one.
 
     Parameters
     ----------
@@ -62,7 +62,12 @@ def choose(subjects: Sequence[Rival], rows: Sequence[Row], names: Sequence[str] 
     usual = [subject.name for subject in subjects if isinstance(subject, Own) or subject.name in REFERENCES]
     chosen = [by_name[name] for name in names or usual]
     measured = {subject.name: series([row for row in rows if row.codec == subject.name]) for subject in chosen}
-    return [Contender(s, measured[s.name].nearest(LOSSY_BPP).quality) for s in chosen if measured[s.name].points]
+    contenders = []
+    for subject in chosen:
+        if measured[subject.name].points:
+            number = measured[subject.name].nearest(LOSSY_BPP).quality
+            contenders += [Contender(subject, rung) for rung in subject.ladder if rung.number == number]
+    return contenders
 
 
 def spread(images: Sequence[ImageFile], count: int = IMAGES) -> list[ImageFile]:
@@ -73,12 +78,13 @@ def spread(images: Sequence[ImageFile], count: int = IMAGES) -> list[ImageFile]:
 
 def is_timed(timings: Sequence[Timing], contenders: Sequence[Contender], images: Sequence[ImageFile]) -> bool:
     """Whether timings of an earlier run are those that would be taken now."""
-    had = {(t.codec, t.version, t.digest, t.quality, t.set, t.image) for t in timings}
-    return had == {
-        (subject.name, subject.version(), digest(subject), quality, image.set, image.name)
-        for subject, quality in contenders
+    had = {(t.codec, t.quality, t.set, t.image): (t.version, t.digest) for t in timings}
+    wanted = {
+        (subject.name, rung.number, image.set, image.name): identities(subject)
+        for subject, rung in contenders
         for image in images
     }
+    return had.keys() == wanted.keys() and all(had[key] in wanted[key] for key in had)
 
 
 def time_codecs(
@@ -131,14 +137,15 @@ def _start(contender: Contender, cores: Sequence[int]) -> Worker:
     return Worker(source(contender.subject), len(cores), cores)
 
 
-def _time(lane: _Lane, image: ImageFile, turn: int) -> Timing:
-    subject, quality = lane.contender
-    coded = lane.worker.code(image.pixels, quality)
+def _time(lane: _Lane, file: ImageFile, turn: int) -> Timing:
+    subject, rung = lane.contender
+    image = file.image
+    coded = lane.worker.code(image, rung)
     return Timing(
-        set=image.set,
-        image=image.name,
+        set=file.set,
+        image=file.name,
         **describe(subject),
-        quality=quality,
+        quality=rung.number,
         processor=processor(),
         cores=lane.cores,
         round=turn,

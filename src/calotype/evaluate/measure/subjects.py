@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ... import __version__, api
-from ...registry import WEIGHTS_ENDING
-from ..rivals import RGB, RIVALS, Kind, Rival
+import numpy as np
 
-LADDER = tuple(float(quality) for quality in range(0, 101, 10))
+from ... import __version__, api
+from ...image import Image
+from ...model import Model, check_options
+from ...options import EncodeOptions, asked
+from ...registry import WEIGHTS_ENDING
+from ..rivals import BOUNDS, RIVALS, Kind, Ladder, Rival, Rung, Takes, rungs
+from .ledger import Identity
+from .spec import Spec, parse
+
+QUALITIES = tuple(float(quality) for quality in range(0, 101, 10))
 
 
 @dataclass(frozen=True)
@@ -18,25 +25,23 @@ class Own:
     """A model in the role of a rival, with what only models can tell."""
 
     source: str
-    """Name of an installed model, or path of a weights file; `@` and a number behind it are an effort."""
-    qualities: tuple[float, ...] = LADDER
+    """Name of an installed model, or path of a weights file, with options behind it, see `spec`."""
+    qualities: tuple[float, ...] = QUALITIES
+    """The ladder, if the model is lossy and no quality is named."""
 
     @cached_property
-    def model(self) -> api.Model:
-        return api.load(self._place[0])
+    def spec(self) -> Spec:
+        return parse(self.source)
 
-    @property
-    def _place(self) -> tuple[str, int | None]:
-        """Name or path, and effort."""
-        place, at, effort = self.source.rpartition("@")
-        return (place, int(effort)) if at and effort.isdecimal() else (self.source, None)
+    @cached_property
+    def model(self) -> Model:
+        return api.load(self.spec.place)
 
     @property
     def name(self) -> str:
-        """The model's with its effort; with its digest if from a path, for then another may have the same name."""
-        place, effort = self._place
-        name = f"{self.model.name}-{self.digest}" if place.endswith(WEIGHTS_ENDING) else self.model.name
-        return name if effort is None else f"{name}@{effort}"
+        """The model's with its options; with its digest if from a path, for then another may have the same name."""
+        name = f"{self.model.name}-{self.digest}" if self.spec.place.endswith(WEIGHTS_ENDING) else self.model.name
+        return name + self.spec.suffix
 
     @property
     def title(self) -> str:
@@ -44,15 +49,37 @@ class Own:
 
     @property
     def kind(self) -> Kind:
-        return "lossless" if self.model.info.lossless else "lossy"
+        if self.spec.bounds or self.spec.encode.max_error is not None:
+            return "near-lossless"
+        exact = self.model.info.lossless or self.spec.encode.lossless
+        return "lossless" if exact and not [*asked(self.spec.decode)] else "lossy"
 
     @property
     def ending(self) -> str:
         return api.ENDING
 
     @property
+    def takes(self) -> Takes:
+        info = self.model.info
+        return Takes(info.depths, info.channels, info.views)
+
+    @property
+    def ladder(self) -> Ladder:
+        """Raises `Unsupported` if the model does not take its options."""
+        asked = self.spec.encode
+        ladder: Ladder = (Rung(asked.quality, asked.max_error),)
+        if self.spec.bounds:
+            ladder = BOUNDS
+        elif self.kind == "lossy" and asked.quality is None and self.model.info.accepts("quality"):
+            ladder = rungs(*self.qualities)
+        for rung in ladder:
+            check_options(self.model.card, self._options(rung))
+        check_options(self.model.card, self.spec.decode)
+        return ladder
+
+    @property
     def digest(self) -> str:
-        """Digest of its weights, hexadecimal."""
+        """Digest of its weights, hexadecimal; zero of a model without."""
         return self.model.card.digest.hex()
 
     def missing(self) -> str | None:
@@ -61,15 +88,24 @@ class Own:
     def version(self) -> str:
         return f"calotype {__version__}"
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return self.model.encode(pixels, quality, effort=self._place[1], threads=threads)
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        return self.model.encode_with(image, self._options(rung, threads))
 
-    def decode(self, data: bytes, threads: int) -> RGB:
-        return self.model.decode(data, threads=threads)  # type: ignore[return-value]
+    def decode(self, data: bytes, threads: int) -> Image:
+        return self.model.decode_with(data, replace(self.spec.decode, threads=threads))
 
-    def ideal_bits(self, pixels: RGB, quality: float, threads: int) -> float | None:
-        """None for models with efforts: they learn while they code, and count by doing just that."""
-        return None if self.model.info.efforts else self.model.count_bits(pixels, quality, threads=threads)
+    def ideal_bits(self, image: Image, rung: Rung, threads: int) -> float | None:
+        """Size of the file by the bit counter.
+
+        None of models with efforts: they learn while they code, and count by doing just that.
+        """
+        if self.model.info.efforts:
+            return None
+        lossless = self.spec.encode.lossless
+        return self.model.count_bits(image, rung.quality, max_error=rung.max_error, lossless=lossless, threads=threads)
+
+    def _options(self, rung: Rung, threads: int = 0) -> EncodeOptions:
+        return replace(self.spec.encode, quality=rung.quality, max_error=rung.max_error, threads=threads)
 
     def frame_bytes(self, data: bytes) -> int:
         """Header, checksums and lengths: all of the file but the bodies of its chunks."""
@@ -77,7 +113,7 @@ class Own:
 
 
 def find_subject(name: str) -> Rival:
-    """A rival of this name, else a model (a name, or the path of a weights file, with `@` and an effort if wanted).
+    """A rival of this name, else a model, see `spec`.
 
     Raises
     ------
@@ -98,6 +134,14 @@ def digest(subject: Rival) -> str | None:
     return subject.digest if isinstance(subject, Own) else None
 
 
+def identities(subject: Rival) -> set[Identity]:
+    """Versions and digests whose rows go with those that the subject gives now."""
+    digests = {digest(subject)}
+    if isinstance(subject, Own) and subject.model.card.weights is None:  # what it read before is the same model
+        digests |= {other.hex() for other in subject.model.card.reads}
+    return {(subject.version(), each) for each in digests}
+
+
 def describe(subject: Rival) -> dict[str, Any]:
     """What rows and timings say of it."""
     return {
@@ -110,7 +154,19 @@ def describe(subject: Rival) -> dict[str, Any]:
     }
 
 
-def decode_kept(codec: str, data: bytes) -> RGB:
+def example(subject: Rival, side: int = 64) -> Image:
+    """An empty image that a subject takes: of 8 bits, RGB and one view where it can be."""
+    takes = subject.takes
+    depth = 8 if 8 in takes.depths else min(takes.depths)
+    channels = 3 if 3 in takes.channels else min(takes.channels)
+    shape = (*(2,) * min(takes.views), side, side, channels)
+    return Image(np.zeros(shape, np.uint8) if depth <= 8 else np.zeros(shape, np.uint16), depth)
+
+
+def decode_kept(codec: str, data: bytes) -> Image:
     """Decode a file that a bench kept; ours with whichever installed weights it names."""
     subject = find_subject(codec)
-    return api.decode(data) if isinstance(subject, Own) else subject.decode(data, 1)  # type: ignore[return-value]
+    if not isinstance(subject, Own):
+        return subject.decode(data, 1)
+    options = subject.spec.decode
+    return api.decode_image(data, **{name: getattr(options, name) for name in asked(options)})

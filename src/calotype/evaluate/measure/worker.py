@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from ...errors import CalotypeError
-from ..rivals import RGB
-from .subjects import Own, find_subject
+from ...image import Image
+from ..rivals import Rival, Rung
+from .subjects import Own, example, find_subject
 
 TIMEOUT = 600.0  # seconds for coding and decoding one image
 
@@ -40,18 +39,20 @@ class Coded:
 
     data: bytes
     """The whole file."""
-    decoded: RGB
+    decoded: Image
     encode_seconds: float
     decode_seconds: float
     encode_peak_bytes: int
     """Peak resident memory of the process, interpreter and libraries included."""
     decode_peak_bytes: int
     ideal_bits: float | None = None
+    """Size of the file by the bit counter; Calotype only."""
     frame_bytes: int | None = None
+    """All of the file but the bodies of its chunks; Calotype only."""
 
 
 class Worker:
-    """A process with one codec, which has coded and decoded an empty 64x64 image and waits.
+    """A process with one codec, which has coded and decoded an empty image of 64x64 pixels and waits.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ class Worker:
         self._receive()  # what says that it is ready
         self.start_seconds = time.perf_counter() - started
 
-    def code(self, pixels: RGB, quality: float, *, count: bool = False) -> Coded:
+    def code(self, image: Image, rung: Rung, *, count: bool = False) -> Coded:
         """Code and decode an image; `count` asks for the bit counter too, where there is one.
 
         Raises
@@ -83,7 +84,7 @@ class Worker:
             It raised, died or took too long; after the last two the worker is of no more use (`alive`).
         """
         try:
-            pickle.dump((pixels, quality, count), self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)  # type: ignore[arg-type]
+            pickle.dump((image, rung, count), self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)  # type: ignore[arg-type]
             self._process.stdin.flush()  # type: ignore[union-attr]
         except BrokenPipeError:
             raise self._death() from None
@@ -136,29 +137,29 @@ def _serve(requests: IO[bytes], answers: IO[bytes], codec: str, threads: int) ->
 
     try:
         subject = find_subject(codec)
-        subject.decode(subject.encode(np.zeros((64, 64, 3), np.uint8), subject.qualities[-1], threads), threads)
+        subject.decode(subject.encode(example(subject), subject.ladder[-1], threads), threads)
     except Exception as error:
         return answer(_describe(error))
     answer(True)
     warm = False
     while True:
         try:
-            pixels, quality, count = pickle.load(requests)
+            image, rung, count = pickle.load(requests)
         except EOFError:
             return None
         try:
             if not warm:  # so that no clock sees anything being loaded
-                subject.decode(subject.encode(pixels, quality, threads), threads)
+                subject.decode(subject.encode(image, rung, threads), threads)
                 warm = True
-            answer(_code(subject, pixels, quality, threads, count))
+            answer(_code(subject, image, rung, threads, count))
         except Exception as error:
             answer(_describe(error))
 
 
-def _code(subject: Any, pixels: RGB, quality: float, threads: int, count: bool) -> Coded:
+def _code(subject: Rival, image: Image, rung: Rung, threads: int, count: bool) -> Coded:
     _reset_peak()
     start = time.perf_counter()
-    data = subject.encode(pixels, quality, threads)
+    data = subject.encode(image, rung, threads)
     encoded = time.perf_counter()
     encode_peak = _peak_bytes()
     _reset_peak()
@@ -173,7 +174,7 @@ def _code(subject: Any, pixels: RGB, quality: float, threads: int, count: bool) 
         decode_seconds=end - middle,
         encode_peak_bytes=encode_peak,
         decode_peak_bytes=_peak_bytes(),
-        ideal_bits=own.ideal_bits(pixels, quality, threads) if own and count else None,
+        ideal_bits=own.ideal_bits(image, rung, threads) if own and count else None,
         frame_bytes=own.frame_bytes(data) if own else None,
     )
 

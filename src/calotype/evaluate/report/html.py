@@ -42,7 +42,7 @@ def page(
     parts = [
         sections.verdicts(bench), *map(sections.curves, bench.sets.values()), sections.speed(bench),
         sections.lossless(bench), sections.near_lossless(bench), viewer(shown), sections.origin(bench),
-        sections.failures(bench),
+        sections.refusals(bench), sections.failures(bench),
     ]  # fmt: skip
     data = {
         "sets": {name: _set_data(measured) for name, measured in bench.sets.items()},

@@ -173,6 +173,18 @@ def origin(bench: Bench) -> str:
     return markup.section("origin", "What was measured", note + table + published)
 
 
+def refusals(bench: Bench) -> str:
+    """Codecs that do not take some of the images, and why."""
+    images: dict[tuple[str, str, str], set[str]] = {}
+    for measured in bench.sets.values():
+        for series in measured.series.values():
+            for row in series.refusals:
+                images.setdefault((series.title, measured.name, row.error or ""), set()).add(row.image)
+    rows = [markup.row(title, [name, len(found), reason]) for (title, name, reason), found in images.items()]
+    table = markup.table(("codec", "set", "images", "reason"), rows)
+    return markup.section("refusals", "Not applicable", table) if rows else ""
+
+
 def failures(bench: Bench) -> str:
     rows = [
         markup.row(row.codec, [f"{row.set}/{row.image}", f"{row.quality:g}", row.error])

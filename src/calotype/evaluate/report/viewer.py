@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image as Pillow
 
 from ...errors import CalotypeError
+from ...image import Image
+from ...io import read_image
+from ..measure.images import to_rgb
 from ..measure.subjects import decode_kept
 from ..tables.folder import Bench
 from ..tables.rows import Row
@@ -41,8 +43,7 @@ def shown_images(bench: Bench, at: Sequence[float], limit: int | None, report: S
             for rate in at:
                 for series in measured.of_kind("lossy"):
                     if rows[series.codec]:
-                        row = series.nearest(rate, name)
-                        assert isinstance(row, Row)
+                        row = series.nearest_row(rate, name)
                         shown += _shown(bench.file(row), row, rate, report)
             yield {
                 "set": measured.name, "name": name, "width": first.width, "height": first.height, "rates": list(at),
@@ -51,9 +52,7 @@ def shown_images(bench: Bench, at: Sequence[float], limit: int | None, report: S
 
 
 def _original(path: Path) -> dict[str, Any]:
-    with Pillow.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    return {"codec": "original", "title": "Original", "at": None, **_lossless_webp(pixels)}
+    return {"codec": "original", "title": "Original", "at": None, **_lossless_webp(read_image(path))}
 
 
 def _shown(path: Path, row: Row, rate: float, report: Say) -> list[dict[str, Any]]:
@@ -84,9 +83,10 @@ def _shown(path: Path, row: Row, rate: float, report: Say) -> list[dict[str, Any
     ]
 
 
-def _lossless_webp(pixels: np.ndarray[Any, Any]) -> dict[str, str]:
+def _lossless_webp(image: Image) -> dict[str, str]:
+    """The colours of an image with 8 bits, for a browser."""
     file = io.BytesIO()
-    Pillow.fromarray(pixels).save(file, "WEBP", lossless=True, quality=30, method=1)
+    Pillow.fromarray(to_rgb(image).pixels).save(file, "WEBP", lossless=True, quality=30, method=1)
     return {"type": "image/webp", "data": base64.b64encode(file.getvalue()).decode()}
 
 

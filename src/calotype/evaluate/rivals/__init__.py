@@ -1,4 +1,4 @@
-"""What people use today, behind one interface: pixels and a quality in, a whole file out."""
+"""What people use today, behind one interface: an image and a rung of a ladder in, a whole file out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from .avif import Avif
 from .flif import Flif
 from .heic import Heic
 from .jpeg import Jpeg
-from .jpeg2000 import Jpeg2000
+from .jpeg2000 import Jpeg2000, Jpeg2000Lossless
 from .jpegls import JpegLs, JpegLsGreen, JpegLsNearGreen
 from .jpegxl import JpegXL, JpegXLLossless, JpegXLNear
-from .png import Png
-from .rival import RGB, Kind, Rival
+from .png import DeepPng, Png
+from .rival import BOUNDS, EXACT, Kind, Ladder, Rival, Rung, Takes, rungs
 from .webp import WebP, WebPLossless
 
-__all__ = ["GROUPS", "RGB", "RIVALS", "Kind", "Rival", "find_rivals"]
+__all__ = [
+    "BOUNDS", "EXACT", "GROUPS", "RIVALS", "Kind", "Ladder", "Rival", "Rung", "Takes", "find_rivals", "rungs",
+]  # fmt: skip
 
 RIVALS: tuple[Rival, ...] = (
     Jpeg("4:2:0"),
@@ -33,6 +35,7 @@ RIVALS: tuple[Rival, ...] = (
     JpegXL(9),
     Jpeg2000(),
     Png(),
+    DeepPng(),
     WebPLossless(),
     JpegXLLossless(3),
     JpegXLLossless(5),
@@ -40,6 +43,7 @@ RIVALS: tuple[Rival, ...] = (
     JpegXLLossless(9),
     JpegLs(),
     JpegLsGreen(),
+    Jpeg2000Lossless(),
     Flif(),
     JpegXLNear(7),
     JpegXLNear(9),
@@ -48,16 +52,17 @@ RIVALS: tuple[Rival, ...] = (
 )
 
 
-def _names(*kinds: Kind) -> tuple[str, ...]:
-    return tuple(rival.name for rival in RIVALS if rival.kind in kinds)
+def _names(kind: Kind, depth: int = 8) -> tuple[str, ...]:
+    return tuple(rival.name for rival in RIVALS if rival.kind == kind and depth in rival.takes.depths)
 
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "usual": ("jpeg-420", "webp", "avif-444-s6", "jxl-e7", "jpeg2000"),
     "lossy": _names("lossy"),
     "lossless": _names("lossless"),
+    "lossless-16": _names("lossless", depth=16),
     "near-lossless": _names("near-lossless"),
-    "all": _names("lossy", "lossless", "near-lossless"),
+    "all": tuple(rival.name for rival in RIVALS),
 }
 
 

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from PIL import features
 
+from ...image import Image
 from .libraries import missing_in_pillow, open_with_pillow, save_with_pillow, set_for_now
-from .rival import RGB, Kind
+from .rival import Kind, Ladder, Rung, Takes, rungs
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,10 @@ class Avif:
     """Subsampling of chroma: "4:2:0" or "4:4:4"."""
     speed: int
     """Speed of libaom, 0 to 10; Pillow's usual one is 6."""
-    qualities: tuple[float, ...] = (5, 12, 20, 30, 40, 50, 60, 70, 80, 90)
+    ladder: ClassVar[Ladder] = rungs(5, 12, 20, 30, 40, 50, 60, 70, 80, 90)
     kind: ClassVar[Kind] = "lossy"
     ending: ClassVar[str] = ".avif"
+    takes: ClassVar[Takes] = Takes()
 
     @property
     def name(self) -> str:
@@ -39,19 +41,19 @@ class Avif:
 
         return f"libavif {features.version('avif')}, libaom {get_codec_version('aom')}"
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
         return save_with_pillow(
-            pixels,
+            image,
             "AVIF",
             codec="aom",
-            quality=int(quality),
+            quality=int(rung.number),
             subsampling=self.subsampling,
             speed=self.speed,
             max_threads=threads,
             autotiling=False,
         )
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         from PIL import AvifImagePlugin
 
         with set_for_now(AvifImagePlugin, "DEFAULT_MAX_THREADS", threads):

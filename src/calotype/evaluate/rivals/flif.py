@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...errors import CalotypeError
+from ...image import Image
 from .libraries import open_with_pillow, save_with_pillow
-from .rival import EXACT, RGB, Kind
+from .rival import EXACT, Kind, Ladder, Rung, Takes
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Flif:
     title: ClassVar[str] = "FLIF, effort 100"
     kind: ClassVar[Kind] = "lossless"
     ending: ClassVar[str] = ".flif"
-    qualities: ClassVar[tuple[float, ...]] = EXACT
+    takes: ClassVar[Takes] = Takes(channels=frozenset({1, 3}))
+    ladder: ClassVar[Ladder] = EXACT
 
     def missing(self) -> str | None:
         if shutil.which(self.program):
@@ -36,10 +38,10 @@ class Flif:
         said = re.search(r"FLIF \(.*?\) (\S+)", self._run("--version"))  # "FLIF (Free Lossless Image Format) 0.4 [...]"
         return f"FLIF {said[1] if said else 'of unknown version'}"
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return self._convert(["-e", "-E100"], save_with_pillow(pixels, "PPM"), ".ppm", ".flif")
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        return self._convert(["-e", "-E100"], save_with_pillow(image, "PPM"), ".ppm", ".flif")
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         return open_with_pillow(self._convert(["-d"], data, ".flif", ".pnm"))
 
     def _convert(self, options: list[str], data: bytes, before: str, after: str) -> bytes:

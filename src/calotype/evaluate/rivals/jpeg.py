@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from PIL import features
 
+from ...image import Image
 from .libraries import missing_in_pillow, open_with_pillow, save_with_pillow
-from .rival import RGB, Kind
+from .rival import Kind, Ladder, Rung, Takes, rungs
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,10 @@ class Jpeg:
 
     subsampling: str
     """Subsampling of chroma: "4:2:0" or "4:4:4"."""
-    qualities: tuple[float, ...] = (3, 5, 8, 12, 17, 23, 30, 40, 50, 60, 70, 78, 85, 90, 94, 97)
+    ladder: ClassVar[Ladder] = rungs(3, 5, 8, 12, 17, 23, 30, 40, 50, 60, 70, 78, 85, 90, 94, 97)
     kind: ClassVar[Kind] = "lossy"
     ending: ClassVar[str] = ".jpg"
+    takes: ClassVar[Takes] = Takes(channels=frozenset({1, 3}))
 
     @property
     def name(self) -> str:
@@ -36,8 +38,8 @@ class Jpeg:
         turbo = features.version("libjpeg_turbo")
         return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return save_with_pillow(pixels, "JPEG", quality=int(quality), optimize=True, subsampling=self.subsampling)
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        return save_with_pillow(image, "JPEG", quality=int(rung.number), optimize=True, subsampling=self.subsampling)
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         return open_with_pillow(data)

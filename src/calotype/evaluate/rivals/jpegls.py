@@ -12,21 +12,24 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .libraries import missing_in_imagecodecs
-from .rival import BOUNDS, EXACT, RGB, Kind
+from ...image import Image
+from .libraries import missing_in_imagecodecs, samples_of
+from .rival import BOUNDS, EXACT, Kind, Ladder, Rung, Takes
 
+DEPTHS = frozenset({8, 16})
 LENGTHS = struct.Struct("<II")  # of the streams of G and of R - G; that of B - G ends the file
 
 
 @dataclass(frozen=True)
 class JpegLs:
-    """JPEG-LS, the three channels interleaved by sample.
+    """JPEG-LS, channels interleaved by sample.
 
     Near-lossless, it predicts from what the decoder will see, so that no error exceeds its NEAR.
     """
 
     near: bool = False
     ending: ClassVar[str] = ".jls"
+    takes: ClassVar[Takes] = Takes(depths=DEPTHS, channels=frozenset({1, 3}))
 
     @property
     def name(self) -> str:
@@ -41,7 +44,7 @@ class JpegLs:
         return "near-lossless" if self.near else "lossless"
 
     @property
-    def qualities(self) -> tuple[float, ...]:
+    def ladder(self) -> Ladder:
         return BOUNDS if self.near else EXACT
 
     def missing(self) -> str | None:
@@ -50,22 +53,23 @@ class JpegLs:
     def version(self) -> str:
         return _version()
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return _encode(pixels, int(quality))
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        return _encode(samples_of(image), rung.max_error or 0)
 
-    def decode(self, data: bytes, threads: int) -> RGB:
-        return _decode(data)
+    def decode(self, data: bytes, threads: int) -> Image:
+        return Image.from_array(_decode(data))
 
 
 @dataclass(frozen=True)
 class JpegLsGreen:
-    """Lossless JPEG-LS of G, R - G and B - G modulo 256; the "file" is the stream of these three."""
+    """Lossless JPEG-LS of G, R - G and B - G modulo 2^depth; the "file" is the stream of these three."""
 
     name: ClassVar[str] = "jpegls-green"
     title: ClassVar[str] = "JPEG-LS of G, R - G, B - G"
     kind: ClassVar[Kind] = "lossless"
     ending: ClassVar[str] = ".green.jls"
-    qualities: ClassVar[tuple[float, ...]] = EXACT
+    takes: ClassVar[Takes] = Takes(depths=DEPTHS)
+    ladder: ClassVar[Ladder] = EXACT
 
     def missing(self) -> str | None:
         return missing_in_imagecodecs("JPEGLS")
@@ -73,13 +77,13 @@ class JpegLsGreen:
     def version(self) -> str:
         return _version()
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        red, green, blue = np.moveaxis(pixels, -1, 0)
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        red, green, blue = np.moveaxis(image.pixels, -1, 0)
         return _encode(np.stack([green, red - green, blue - green], axis=-1), 0)
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         green, red, blue = np.moveaxis(_decode(data), -1, 0)
-        return np.stack([red + green, green, blue + green], axis=-1)
+        return Image.from_array(np.stack([red + green, green, blue + green], axis=-1))
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class JpegLsNearGreen:
     title: ClassVar[str] = "JPEG-LS of G, R - G, B - G, near-lossless"
     kind: ClassVar[Kind] = "near-lossless"
     ending: ClassVar[str] = ".green.jls"
-    qualities: ClassVar[tuple[float, ...]] = BOUNDS
+    takes: ClassVar[Takes] = Takes()
+    ladder: ClassVar[Ladder] = BOUNDS
 
     def missing(self) -> str | None:
         return missing_in_imagecodecs("JPEGLS")
@@ -103,13 +108,14 @@ class JpegLsNearGreen:
     def version(self) -> str:
         return _version()
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        green = _encode(pixels[..., 1], int(quality))
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        bound = rung.max_error or 0
+        green = _encode(image.pixels[..., 1], bound)
         seen = _decode(green).astype(np.int32)
-        red, blue = (_encode((pixels[..., c] - seen + 255).astype(np.uint16), int(quality)) for c in (0, 2))
+        red, blue = (_encode((image.pixels[..., c] - seen + 255).astype(np.uint16), bound) for c in (0, 2))
         return LENGTHS.pack(len(green), len(red)) + green + red + blue
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         first, second = LENGTHS.unpack_from(data)
         starts = np.cumsum([LENGTHS.size, first, second])
         green, red, blue = (
@@ -117,7 +123,7 @@ class JpegLsNearGreen:
             for start, end in zip(starts, [*starts[1:], len(data)], strict=True)
         )
         planes = np.stack([green + red - 255, green, green + blue - 255], axis=-1)
-        return np.clip(planes, 0, 255).astype(np.uint8)
+        return Image.from_array(np.clip(planes, 0, 255).astype(np.uint8))
 
 
 def _encode(samples: npt.NDArray[Any], near: int) -> bytes:

@@ -7,8 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from .libraries import missing_in_imagecodecs
-from .rival import BOUNDS, EXACT, RGB, Kind
+from ...image import Image
+from .libraries import missing_in_imagecodecs, samples_of
+from .rival import BOUNDS, EXACT, Kind, Ladder, Rung, Takes, rungs
+
+DEPTHS = frozenset({8, 16})
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,10 @@ class JpegXL:
 
     effort: int
     """Effort of libjxl, 1 to 9; its usual one is 7."""
-    qualities: tuple[float, ...] = (25, 15, 10, 7, 5, 3.5, 2.5, 1.8, 1.3, 1, 0.8, 0.6)
+    ladder: ClassVar[Ladder] = rungs(25, 15, 10, 7, 5, 3.5, 2.5, 1.8, 1.3, 1, 0.8, 0.6)
     kind: ClassVar[Kind] = "lossy"
     ending: ClassVar[str] = ".jxl"
+    takes: ClassVar[Takes] = Takes(depths=DEPTHS, channels=frozenset({1, 3}))
 
     @property
     def name(self) -> str:
@@ -35,12 +39,13 @@ class JpegXL:
     def version(self) -> str:
         return _version()
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
         import imagecodecs
 
-        return bytes(imagecodecs.jpegxl_encode(pixels, effort=self.effort, distance=quality, numthreads=threads))
+        samples = samples_of(image)
+        return bytes(imagecodecs.jpegxl_encode(samples, effort=self.effort, distance=rung.number, numthreads=threads))
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         return _decode(data, threads)
 
 
@@ -51,7 +56,8 @@ class JpegXLLossless:
     effort: int
     kind: ClassVar[Kind] = "lossless"
     ending: ClassVar[str] = ".jxl"
-    qualities: ClassVar[tuple[float, ...]] = EXACT
+    takes: ClassVar[Takes] = Takes(depths=DEPTHS, channels=frozenset({1, 2, 3, 4}))
+    ladder: ClassVar[Ladder] = EXACT
 
     @property
     def name(self) -> str:
@@ -67,10 +73,10 @@ class JpegXLLossless:
     def version(self) -> str:
         return _version()
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        return _encode_lossless(pixels, self.effort, threads)
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        return _encode_lossless(image, self.effort, threads)
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         return _decode(data, threads)
 
 
@@ -85,7 +91,8 @@ class JpegXLNear:
     effort: int = 7
     kind: ClassVar[Kind] = "near-lossless"
     ending: ClassVar[str] = ".near.jxl"
-    qualities: ClassVar[tuple[float, ...]] = BOUNDS
+    takes: ClassVar[Takes] = Takes(depths=DEPTHS, channels=frozenset({1, 3}))
+    ladder: ClassVar[Ladder] = BOUNDS
 
     @property
     def name(self) -> str:
@@ -101,37 +108,40 @@ class JpegXLNear:
     def version(self) -> str:
         return _version()
 
-    def encode(self, pixels: RGB, quality: float, threads: int) -> bytes:
-        delta = int(quality)
-        return bytes([delta]) + _encode_lossless(quantise(pixels, delta), self.effort, threads)
+    def encode(self, image: Image, rung: Rung, threads: int) -> bytes:
+        delta = rung.max_error or 0
+        return bytes([delta]) + _encode_lossless(quantise(image, delta), self.effort, threads)
 
-    def decode(self, data: bytes, threads: int) -> RGB:
+    def decode(self, data: bytes, threads: int) -> Image:
         return dequantise(_decode(data[1:], threads), data[0])
 
 
-def quantise(pixels: RGB, delta: int) -> RGB:
+def quantise(image: Image, delta: int) -> Image:
     """Give each sample the index of its cell; cells are 2 delta + 1 wide and centred on multiples of that."""
-    return ((pixels.astype(np.int32) + delta) // (2 * delta + 1)).astype(np.uint8)
+    indices = (image.pixels.astype(np.int32) + delta) // (2 * delta + 1)
+    return Image(indices.astype(image.pixels.dtype), image.depth)  # type: ignore[arg-type]
 
 
-def dequantise(indices: RGB, delta: int) -> RGB:
+def dequantise(indices: Image, delta: int) -> Image:
     """Take the centres of the cells.
 
-    The last may lie beyond 255, as no sample does, so clipping only brings it nearer: no error exceeds delta.
+    The last may lie beyond the largest value, as no sample does, so clipping only brings it nearer: no error exceeds
+    delta.
     """
-    return np.minimum(indices.astype(np.int32) * (2 * delta + 1), 255).astype(np.uint8)
+    centres = np.minimum(indices.pixels.astype(np.int32) * (2 * delta + 1), (1 << indices.depth) - 1)
+    return Image(centres.astype(indices.pixels.dtype), indices.depth)  # type: ignore[arg-type]
 
 
-def _encode_lossless(pixels: RGB, effort: int, threads: int) -> bytes:
+def _encode_lossless(image: Image, effort: int, threads: int) -> bytes:
     import imagecodecs
 
-    return bytes(imagecodecs.jpegxl_encode(pixels, effort=effort, lossless=True, numthreads=threads))
+    return bytes(imagecodecs.jpegxl_encode(samples_of(image), effort=effort, lossless=True, numthreads=threads))
 
 
-def _decode(data: bytes, threads: int) -> RGB:
+def _decode(data: bytes, threads: int) -> Image:
     import imagecodecs
 
-    return imagecodecs.jpegxl_decode(data, numthreads=threads)
+    return Image.from_array(imagecodecs.jpegxl_decode(data, numthreads=threads))
 
 
 def _version() -> str:

@@ -10,25 +10,31 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import features
 
-from .rival import RGB
+from ...image import Image
 
 INSTALL = "pip install 'calotype[bench]'"
 
 
-def save_with_pillow(pixels: RGB, format: str, **options: Any) -> bytes:
-    """Make a file in memory; a new image has no metadata to carry over."""
+def samples_of(image: Image) -> npt.NDArray[Any]:
+    """The samples as libraries take them: grey without an axis for its one channel."""
+    return np.ascontiguousarray(image.pixels[..., 0] if image.channels == 1 else image.pixels)
+
+
+def save_with_pillow(image: Image, format: str, **options: Any) -> bytes:
+    """Make a file in memory; metadata is not carried over."""
     file = io.BytesIO()
-    Pillow.fromarray(pixels).save(file, format, **options)
+    Pillow.fromarray(samples_of(image)).save(file, format, **options)
     return file.getvalue()
 
 
-def open_with_pillow(data: bytes) -> RGB:
+def open_with_pillow(data: bytes) -> Image:
     """Decode what `save_with_pillow` made."""
-    with Pillow.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+    with Pillow.open(io.BytesIO(data)) as opened:
+        return Image.from_array(np.asarray(opened))
 
 
 def missing_in_pillow(feature: str) -> str | None:

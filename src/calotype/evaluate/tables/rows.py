@@ -49,6 +49,12 @@ class Row:
     width: int | None = None
     """Width in pixels; None of an image that could not be read."""
     height: int | None = None
+    channels: int = 3
+    """Channels, alpha among them."""
+    depth: int = 8
+    """Bits per sample."""
+    views: int = 1
+    """Views of the image, all dimensions of them together."""
     image_hash: str | None = None
     """First 16 hexadecimal digits of SHA-256 over its samples, see `measure.images`."""
     bytes: int | None = None
@@ -66,13 +72,15 @@ class Row:
     """Metrics by name, see `measure.metrics`; a column each."""
     error: str | None = None
     """Why there are no figures."""
+    applicable: bool = True
+    """False where the codec does not take such images, as `error` says; no failure then."""
 
     @property
     def pixels(self) -> int:
-        """Raises `CalotypeError` where the image could not be read."""
+        """Pixels of all views. Raises `CalotypeError` where the image could not be read."""
         if self.width is None or self.height is None:
             raise CalotypeError(f"{self.image}: {self.error}")
-        return self.width * self.height
+        return self.width * self.height * self.views
 
     @property
     def bpp(self) -> float:
@@ -80,6 +88,11 @@ class Row:
         if self.bytes is None:
             raise CalotypeError(f"{self.codec} failed on {self.image}: {self.error}")
         return 8 * self.bytes / self.pixels
+
+    @property
+    def bpsp(self) -> float:
+        """Bits of the whole file per sample (sub-pixel), over all channels and views; raises as `bpp`."""
+        return self.bpp / self.channels
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +19,7 @@ class Point:
     quality: float
     bpp: float
     bpsp: float
-    """Bits per sub-pixel: of each of the three colour samples."""
+    """Bits per sub-pixel: a sample of any channel and view."""
     metrics: Mapping[str, float]
     """Means, but of `largest_error` the largest."""
     encode_seconds: float
@@ -40,14 +40,18 @@ class Series:
     rows: tuple[Row, ...] = field(repr=False)
     """Those that worked."""
     failures: tuple[Row, ...] = field(default=(), repr=False)
+    """Those that did not."""
+    refusals: tuple[Row, ...] = field(default=(), repr=False)
+    """Those of images that the codec does not take."""
     images: frozenset[str] = frozenset()
     """All that its points must be means of."""
 
     @cached_property
     def points(self) -> list[Point]:
-        """Means by rising rate. Qualities at which an image failed or is not done are left out: no mean of other ones.
+        """Means by rising rate. Left out is a quality at which an image failed, is not done or is not taken.
 
-        Images that could not be read fail for all codecs alike, so they change nothing.
+        Else it would be a mean of other images than those of its neighbours. Images that could not be read fail for
+        all codecs alike, so they change nothing.
         """
         by_quality: dict[float, list[Row]] = {}
         for row in self.rows:
@@ -61,12 +65,14 @@ class Series:
         found = [(point.bpp, point.metrics[metric]) for point in self.points if metric in point.metrics]
         return [(bpp, value) for bpp, value in found if math.isfinite(value)]
 
-    def nearest(self, bpp: float, image: str | None = None) -> Point | Row:
-        """The operating point, or the row of one image, whose rate is nearest to `bpp` as a ratio."""
-        found: Iterable[Point | Row] = self.points
-        if image is not None:
-            found = (row for row in self.rows if row.image == image)
-        return min(found, key=lambda entry: abs(math.log(entry.bpp / bpp)))
+    def nearest(self, bpp: float) -> Point:
+        """The point whose rate is nearest to `bpp` as a ratio."""
+        return min(self.points, key=lambda point: abs(math.log(point.bpp / bpp)))
+
+    def nearest_row(self, bpp: float, image: str) -> Row:
+        """The row of one image whose rate is nearest to `bpp` as a ratio."""
+        of_image = (row for row in self.rows if row.image == image)
+        return min(of_image, key=lambda row: abs(math.log(row.bpp / bpp)))
 
 
 def series(rows: Sequence[Row], images: frozenset[str] | None = None) -> Series:
@@ -80,20 +86,20 @@ def series(rows: Sequence[Row], images: frozenset[str] | None = None) -> Series:
         version=latest.version,
         digest=latest.digest,
         rows=tuple(row for row in rows if row.error is None),
-        failures=tuple(row for row in rows if row.error is not None),
+        failures=tuple(row for row in rows if row.error is not None and row.applicable),
+        refusals=tuple(row for row in rows if not row.applicable),
         images=frozenset(row.image for row in rows if row.width is not None) if images is None else images,
     )
 
 
 def _mean(quality: float, rows: Sequence[Row]) -> Point:
-    bpp = statistics.fmean(row.bpp for row in rows)
     ideal = [row.ideal_bits / row.pixels for row in rows if row.ideal_bits is not None]
     common = [name for name in rows[0].metrics if all(name in row.metrics for row in rows)]
     join = {"largest_error": max}
     return Point(
         quality=quality,
-        bpp=bpp,
-        bpsp=bpp / 3,
+        bpp=statistics.fmean(row.bpp for row in rows),
+        bpsp=statistics.fmean(row.bpsp for row in rows),
         metrics={name: join.get(name, statistics.fmean)([row.metrics[name] for row in rows]) for name in common},
         encode_seconds=statistics.fmean(row.encode_seconds or 0 for row in rows),
         decode_seconds=statistics.fmean(row.decode_seconds or 0 for row in rows),

@@ -80,7 +80,7 @@ def test_images_are_what_the_files_decode_to(bench: Bench, text: str) -> None:
                 if (row.image, row.quality) == (image["name"], one["quality"]):
                     data = bench.file(row).read_bytes()
                     assert (content == data) == (row.ending != ".calo")
-                    np.testing.assert_array_equal(pixels, decode_kept(row.codec, data))
+                    np.testing.assert_array_equal(pixels, decode_kept(row.codec, data).pixels)
                     assert (one["bytes"], one["psnr"]) == (row.bytes, row.metrics["psnr"])
                     assert 0.8 <= row.bpp / RATE <= 1.25
                     checked += 1
@@ -237,7 +237,7 @@ def test_the_slider_shows_one_image_left_and_the_other_right(opened: Any, tmp_pa
     _show(opened, "1", MODEL, "original")
     original = np.asarray(Pillow.open(next(bench.folder.glob("files/small/b/original.png"))))
     coded = next(row for row in bench.sets["small"].series[MODEL].rows if row.image == "b" and row.bpp / RATE > 0.8)
-    decoded = decode_kept(MODEL, bench.file(coded).read_bytes())
+    decoded = decode_kept(MODEL, bench.file(coded).read_bytes()).pixels
     for percent in (100, 25, 0):
         _slide(opened, percent)
         screen = _screen(opened, "#canvas")
@@ -280,7 +280,7 @@ def test_codecs_and_images_can_be_changed(opened: Any, bench: Bench) -> None:
         for left, right in ((MODEL, "jpeg-444"), ("webp", MODEL)):
             _show(opened, image, left, right)
             for side, codec in (("left", left), ("right", right)):
-                row = bench.sets["small"].series[codec].nearest(RATE, name)
+                row = bench.sets["small"].series[codec].nearest_row(RATE, name)
                 caption = _caption(opened, side)
                 assert row.title in caption
                 assert f"quality {row.quality:g}, {row.bytes:,} bytes, {row.bpp:.3f} bpp" in caption

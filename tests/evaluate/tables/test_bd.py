@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from calotype.errors import CalotypeError, Unsupported
-from calotype.evaluate.tables.bd import bd_psnr, bd_rate, envelope, interpolate, psnr_overlap
+from calotype.evaluate.tables.bd import Curve, Method, bd_psnr, bd_rate, envelope, interpolate, psnr_overlap
 from calotype.evaluate.tables.published import HYPERPRIOR, VTM, load_published, published_path
 
 pytest.importorskip("scipy")
@@ -92,12 +93,12 @@ def published_table() -> dict[str, tuple[float, float]]:
     return dict(_rows(readme))
 
 
-def _rows(readme: Path):
+def _rows(readme: Path) -> Iterator[tuple[str, tuple[float, float]]]:
     for names, vtm, hyperprior in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", readme.read_text(), re.MULTILINE):
         columns = [_numbers(vtm), _numbers(hyperprior)]
         codecs = _expand(names)
         if len(codecs) == len(columns[0]) == len(columns[1]):
-            yield from zip(codecs, zip(*columns, strict=True), strict=True)
+            yield from zip(codecs, zip(columns[0], columns[1], strict=True), strict=True)
 
 
 def _numbers(cell: str) -> list[float]:
@@ -145,9 +146,9 @@ def test_published_curves_are_found_by_the_environment(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("method", ["pchip", "akima"])
-def test_another_implementation_agrees(method: str) -> None:
+def test_another_implementation_agrees(method: Method) -> None:
     bjontegaard = pytest.importorskip("bjontegaard")
-    curves = {"bent": [(0.1, 25.0), (0.2, 29.5), (0.5, 33.1), (1.0, 35.0), (2.0, 39.9)], "line": LINE}
+    curves: dict[str, Curve] = {"bent": [(0.1, 25.0), (0.2, 29.5), (0.5, 33.1), (1.0, 35.0), (2.0, 39.9)], "line": LINE}
     with contextlib.suppress(CalotypeError):
         curves |= {name: curve.points for name, curve in load_published().items()}
     anchor = curves.get(VTM, LINE)
