@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from ..runtime.weights import Weights, companion_path
-from .loop import codec_training
+from .protocol import codec_training
 from .state import STATE, load_state
 
 
