@@ -34,7 +34,7 @@ def export_run(folder: Path, out: Path) -> Path:
     card = {
         "name": state["model"],
         "digest": weights.digest.hex(),
-        "description": before.get("description", weights.recipe["source"]),
+        "description": before.get("description") or weights.recipe["source"],
         "default": before.get("default", False),
         "bytes": len(data),
         "training": training_table(state),
