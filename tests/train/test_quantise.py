@@ -1,8 +1,11 @@
-"""`calotype quantise`: from a weights file and pictures to its int8 companion."""
+"""`calotype quantise`: from a weights file and images to its int8 companion."""
+
+from __future__ import annotations
 
 import hashlib
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -16,11 +19,12 @@ from calotype.codecs.vae.recipe import Recipe
 from calotype.errors import CalotypeError, Unsupported
 from calotype.runtime.weights import companion_path
 from calotype.train.quantise import quantise_model
+from tests.train.toys import SIDE
 
 SMALL = replace(Recipe.load("swift"), blocks=(2, 1), latents=64, hyper_latents=8, hyper_width=16, context_width=32)
 
 
-def install(folder, recipe, noise=0.004):
+def install(folder: Path, recipe: Recipe, noise: float = 0.004) -> Path:
     """Weights of a model and a card that has a word of its own; with noise blocks do something, as after training."""
     torch.manual_seed(0)
     model = VAE(recipe)
@@ -36,37 +40,37 @@ def install(folder, recipe, noise=0.004):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tiles to calibrate on, and one that `load_tiles` holds out."""
-    folder = tmp_path_factory.mktemp("pictures")
-    noise = np.random.default_rng(0).integers(0, 256, (32, 96, 3), dtype=np.uint8)
-    PIL.Image.fromarray(noise).resize((3 * 512, 512), PIL.Image.Resampling.BICUBIC).save(folder / "noise.png")
+    folder = tmp_path_factory.mktemp("tiles")
+    noise = np.random.default_rng(0).integers(0, 256, (8, 24, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).resize((3 * SIDE, SIDE), PIL.Image.Resampling.BICUBIC).save(folder / "noise.png")
     return folder
 
 
-def test_a_model_gets_its_companion(tmp_path, pictures):
+def test_a_model_gets_its_companion(tmp_path: Path, tiles: Path) -> None:
     path = install(tmp_path, SMALL)
     before = path.read_bytes()
-    companion = quantise_model(str(path), [pictures], 2)
+    companion = quantise_model(str(path), [tiles], 2)
     assert companion == companion_path(path)
     assert path.read_bytes() == before
     card = tomllib.loads(path.with_suffix(".toml").read_text())
     assert card["description"] == "Fresh."
     assert card["int8"] == {"bytes": companion.stat().st_size, "tiles": 2}
-    pixels = np.asarray(PIL.Image.open(pictures / "noise.png"))[:128, 512:640]
+    pixels = np.asarray(PIL.Image.open(tiles / "noise.png"))[:, SIDE : 2 * SIDE]
     slow, fast = (calotype.load(path, precision=precision) for precision in ("float", "int8"))
     data = slow.encode(pixels, 60)
     difference = fast.decode(data).astype(int) - slow.decode(data)
     assert 0 < np.abs(difference).mean() < 0.5  # of 255
 
 
-def test_what_has_no_int8_version_is_refused(tmp_path, pictures):
+def test_what_has_no_int8_version_is_refused(tmp_path: Path, tiles: Path) -> None:
     with pytest.raises(Unsupported, match="only the transforms of swift"):
-        quantise_model(str(install(tmp_path, Recipe.load("factorized"))), [pictures], 2)
+        quantise_model(str(install(tmp_path, Recipe.load("factorized"))), [tiles], 2)
     with pytest.raises(Unsupported, match="train it before"):
-        quantise_model(str(install(tmp_path, SMALL, noise=0)), [pictures], 2)
+        quantise_model(str(install(tmp_path, SMALL, noise=0)), [tiles], 2)
     with pytest.raises(Unsupported, match="'deflate' has no int8 version"):
-        quantise_model("deflate.fine", [pictures], 2)
+        quantise_model("deflate.fine", [tiles], 2)
     with pytest.raises(CalotypeError, match="does not exist"):
         quantise_model("vae.swift", [tmp_path / "nowhere"], 2)
     assert not list(tmp_path.glob("*.int8.*"))

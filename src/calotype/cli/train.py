@@ -12,7 +12,7 @@ from .failures import say
 
 def train(
     model: Annotated[str, typer.Argument(help="Codec and recipe, as in vae.swift.")],
-    data: Annotated[list[Path], typer.Option(help="Folder or tar archive of pictures; may be repeated.")],
+    data: Annotated[list[Path], typer.Option(help="Folder or tar archive of images; may be repeated.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run there is resumed.")],
     time: Annotated[
         str, typer.Option(help="Length of the run, as in 40m or 1h30m; the schedule ends with it.")
@@ -22,6 +22,10 @@ def train(
     rate: Annotated[
         float, typer.Option(help="Highest learning rate; to go on from good weights, about 4e-4.")
     ] = 1.2e-3,
+    anneal: Annotated[
+        float,
+        typer.Option(help="Part of the run, at its end, over which the learning rate falls; it is constant before."),
+    ] = 1.0,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 3,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops in pixels, a multiple of 64.")] = 256,
     late_crop: Annotated[
@@ -36,14 +40,18 @@ def train(
     stop_after: Annotated[
         str | None, typer.Option(help="Save and stop after so long, start included; the same command goes on.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    half: Annotated[
+        bool | None,
+        typer.Option("--half/--no-half", help="Compute in bfloat16 what stands it. Default: on a GPU."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Where all randomness starts.")] = 0,
     pieces: Annotated[
         Path | None, typer.Option(help="Folder for a copy of each saved state, in pieces of 15 MiB.")
     ] = None,
     compile: Annotated[bool, typer.Option(help="Let torch.compile fuse the loss; costs a minute or two.")] = False,
     threads: Annotated[int, typer.Option("-T", "--threads", min=0, help="0: as many as there are cores.")] = 0,
 ) -> None:
-    """Train MODEL on pictures for a given time.
+    """Train MODEL on images for a given time.
 
     The run's folder keeps the state (resume by repeating the command) and a log, one JSON object a line.
     `calotype export` turns the state into weights.
@@ -61,7 +69,7 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     total = seconds(time)
-    schedule = Schedule(total, rate=rate, batch=batch, crop=crop, late_crop=late_crop, rescale=rescale)
+    schedule = Schedule(total, rate=rate, anneal=anneal, batch=batch, crop=crop, late_crop=late_crop, rescale=rescale)
     limit = seconds(stop_after) if stop_after else None
     run = Run(
         model,
@@ -72,6 +80,7 @@ def train(
         seed=seed,
         init=init,
         pieces=pieces,
+        half=half,
         compile=compile,
         stop_after=limit,
     )

@@ -15,7 +15,7 @@ class Block(nn.Module):
     DCVC-UF (microsoft/DCVC, 2026). Both steps start as zero, so that a fresh block is the identity.
     """
 
-    branch_type: torch.dtype | None = None
+    half_type: torch.dtype | None = None
     """Type that the branches compute in when training, if another than that of x; sums stay as they are."""
 
     def __init__(self, width: int) -> None:
@@ -36,8 +36,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, width, h, w) -> the same shape."""
-        if self.branch_type is not None:
-            with torch.autocast(x.device.type, self.branch_type):
+        if self.half_type is not None:
+            with torch.autocast(x.device.type, self.half_type):
                 x = x + self.spatial(x)
                 return x + self.mixer(x)  # type: ignore[no-any-return]
         x = x + self.spatial(x)

@@ -1,4 +1,4 @@
-"""Training pictures: tiles held as bytes in memory, crops cut on the device."""
+"""Training images: tiles held as bytes in memory, crops cut on the device."""
 
 from __future__ import annotations
 
@@ -22,68 +22,92 @@ HOLD_OUT = 24  # one tile in so many validates instead of training
 SUFFIXES = {".avif", ".webp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
-def _pictures(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the pictures in a folder, a tar archive, or a folder of those."""
+def _files(path: Path) -> Iterator[bytes]:
+    """Bytes of the image files in a folder, a tar archive, or a folder of those."""
     if path.is_dir():
         for entry in sorted(path.iterdir()):
-            yield from _pictures(entry)
+            yield from _files(entry)
     elif path.suffix == ".tar":
         with tarfile.open(path) as archive:
             for member in archive:
                 if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
                     stream = archive.extractfile(member)
                     assert stream is not None
-                    yield member.name, stream.read()
+                    yield stream.read()
     elif path.suffix.lower() in SUFFIXES:
-        yield path.name, path.read_bytes()
+        yield path.read_bytes()
+
+
+def _pixels(data: bytes) -> npt.NDArray[np.uint8]:
+    """(3, h, w)."""
+    with PIL.Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
 def _tiles(data: bytes) -> list[npt.NDArray[np.uint8]]:
-    """Cut a picture into (3, TILE, TILE) pieces; what is left over at the right and the bottom is unused."""
-    with PIL.Image.open(io.BytesIO(data)) as picture:
-        pixels = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
+    """Cut an image into (3, TILE, TILE) pieces; what is left over at the right and the bottom is unused."""
+    pixels = _pixels(data)
     rows, columns = pixels.shape[1] // TILE, pixels.shape[2] // TILE
     return [
         pixels[:, y * TILE : (y + 1) * TILE, x * TILE : (x + 1) * TILE] for y in range(rows) for x in range(columns)
     ]
 
 
-def load_tiles(paths: list[Path], limit: int | None = None) -> tuple[Tensor, Tensor]:
+def load_tiles(paths: list[Path]) -> tuple[Tensor, Tensor]:
     """Decode everything below `paths`: training and validation tiles, each uint8 (n, 3, TILE, TILE).
 
     Raises `CalotypeError` if a path is missing or too little is found.
     """
-    for path in paths:
-        if not path.exists():
-            raise CalotypeError(f"{path} does not exist; give a folder or tar archive of pictures")
-    pictures = [data for path in paths for _, data in _pictures(path)][:limit]
+    files = _found(paths)
     with ThreadPoolExecutor() as pool:
-        tiles = [tile for cut in pool.map(_tiles, pictures) for tile in cut]
+        tiles = [tile for cut in pool.map(_tiles, files) for tile in cut]
     if len(tiles) < 2:
-        raise CalotypeError(
-            f"found {len(tiles)} tiles of {TILE}x{TILE} pixels in {len(pictures)} pictures; 2 are needed"
-        )
+        raise CalotypeError(f"found {len(tiles)} tiles of {TILE}x{TILE} pixels in {len(files)} images; 2 are needed")
     everything = torch.from_numpy(np.stack(tiles))
     held_out = torch.arange(len(tiles)) % HOLD_OUT == 0
     return everything[~held_out], everything[held_out]
 
 
-def draw_side(size: int, smallest: float, generator: torch.Generator) -> int:
+def load_whole(paths: list[Path]) -> Tensor:
+    """Decode everything below `paths`, not cut: uint8 (n, 3, h, w).
+
+    Raises `CalotypeError` if a path is missing, nothing is found, or sizes differ.
+    """
+    images = [_pixels(data) for data in _found(paths)]
+    if len(sizes := {image.shape for image in images}) != 1:
+        raise CalotypeError(
+            f"found images of {len(sizes)} sizes; a fit to whole images needs one, or those of one size"
+        )
+    return torch.from_numpy(np.stack(images))
+
+
+def _found(paths: list[Path]) -> list[bytes]:
+    """Bytes of all image files below `paths`. Raises `CalotypeError` if a path is missing."""
+    for path in paths:
+        if not path.exists():
+            raise CalotypeError(f"{path} does not exist; give a folder or tar archive of images")
+    return [data for path in paths for data in _files(path)]
+
+
+def draw_side(size: int, largest: int, smallest: float, generator: torch.Generator) -> int:
     """Side of what is cut for crops of `size` pixels: as large half of the time, else up to `size / smallest`.
 
-    Shrunk to `size` again (`shrink`), a picture shows finer detail: one that was taken from farther away.
+    It is at most `largest`. Shrunk to `size` again (`shrink`), an image shows finer detail: one that was taken from
+    farther away.
     """
     chance, place = torch.rand(2, generator=generator).tolist()
-    largest = min(TILE, size / smallest)
-    return size if chance < 0.5 else round(size + (largest - size) * place)
+    end = min(largest, size / smallest)
+    return size if chance < 0.5 else round(size + (end - size) * place)
 
 
-def draw_places(count: int, tiles: int, size: int, generator: torch.Generator) -> Tensor:
-    """Where to cut crops: (count, 6) integers: tile, y, x, and three flips (rows, columns, both swapped).
+def draw_places(count: int, tiles: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Where to cut crops of `size` pixels from tiles (n, 3, h, w).
 
-    Randomness comes from a CPU generator, so that a run repeats on any device.
+    (count, 6) integers: tile, y, x, and three flips (rows, columns, both swapped). Randomness comes from a CPU
+    generator, so that a run repeats on any device.
     """
-    highs = (tiles, TILE - size + 1, TILE - size + 1, 2, 2, 2)
+    number, _, height, width = tiles.shape
+    highs = (number, height - size + 1, width - size + 1, 2, 2, 2)
     return torch.stack([torch.randint(high, (count,), generator=generator) for high in highs], dim=1)
 
 

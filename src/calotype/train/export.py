@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from ..runtime.weights import Weights, companion_path
-from .loop import codec_training
+from .protocol import codec_training
 from .state import STATE, load_state
 
 
@@ -34,7 +34,7 @@ def export_run(folder: Path, out: Path) -> Path:
     card = {
         "name": state["model"],
         "digest": weights.digest.hex(),
-        "description": before.get("description", weights.recipe["source"]),
+        "description": before.get("description") or weights.recipe["source"],
         "default": before.get("default", False),
         "bytes": len(data),
         "training": training_table(state),

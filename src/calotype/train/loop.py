@@ -1,36 +1,31 @@
-"""Train one model for a given time: the same loop for every codec.
+"""Train one model for a given time: the same loop for every codec, for many images and for one.
 
-A codec's `training.py` gives `build(recipe_name) -> module`, `freeze(module) -> bytes` of a weights file,
-`thaw(weights) -> module`, and
-
-    loss(module, crops, numbers) -> (loss, figures)
-
-for crops (b, 3, h, w) in [0, 1] and a number in [0, 1) for each of them, spread evenly over the batch; figures, bpp
-and psnr of a lossy codec among them, are scalars to log, and nothing waits for the device. In evaluation mode the loss
-is that of rounded latents, always the same for the same pictures; `fixed_numbers(module)` are those it is then
-measured at, one per rate. `halve_precision(module)`, if it is there, turns the parts to bfloat16 that stand it. A
-run's folder holds `state.pt`, everything that is needed to go on, and `log.jsonl`.
+What a codec gives is in `protocol.py`. A run's folder holds `state.pt`, everything that is needed to go on, and
+`log.jsonl`.
 """
 
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import CalotypeError
+from ..nets.objective import Model
+from ..registry import codec_info
 from ..runtime.weights import Weights
-from .data import cut_crops, draw_places, draw_side, load_tiles, shrink
+from .data import cut_crops, draw_places, draw_side, load_tiles, load_whole, shrink
 from .group import Group
-from .schedule import Schedule
+from .protocol import Training, codec_training
+from .schedule import WHOLE, Schedule
 from .state import STATE, has_state, load_state, save_state, split_state
 from .step import Step
 from .throughput import count_operations, matrix_product_speed
@@ -47,8 +42,9 @@ class Run:
 
     model: str
     """`codec.recipe`, as in `vae.swift`."""
-    data: list[Path]
-    """Folders or tar archives of pictures."""
+    data: list[Path] | Tensor
+    """Folders or tar archives of images; or the images themselves, bytes (n, 3, h, w) of any size. Those, and what is
+    not cut (`WHOLE`), are all trained on and all validated on."""
     out: Path
     """Folder of the run; an unfinished run there is resumed, from pieces too."""
     schedule: Schedule
@@ -81,18 +77,6 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-def codec_training(model: str) -> tuple[Any, str]:
-    """The training module of a model's codec, and the recipe's name. Raises `CalotypeError`."""
-    codec, _, recipe = model.partition(".")
-    name = f"calotype.codecs.{codec}.training"
-    try:
-        return importlib.import_module(name), recipe
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise CalotypeError(f"{model}: no codec {codec!r} that can be trained") from None
-
-
 def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) -> Progress:
     """Train until the schedule's time is used up; `report` is called at every line of the log.
 
@@ -111,25 +95,27 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
         group.close()
 
 
-class _Job:
+class _Job(Generic[Model]):
     """A model in training: all that a saved state brings back."""
 
-    def __init__(self, run: Run, training: Any, recipe: str, group: Group):
+    def __init__(self, run: Run, training: Training[Model], recipe: str, group: Group):
         """Fresh, warm-started, or resumed where the run's folder holds a state."""
         self.started = time.monotonic()
         self.run, self.training, self.group = run, training, group
         torch.manual_seed(run.seed)
-        model: nn.Module = training.build(recipe)
+        model = training.build(recipe)
         if run.init is not None:
             model.load_state_dict(training.thaw(Weights.open(run.init)).state_dict())
         self.model = model.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         """Exponential average of the parameters: what is exported."""
         half = group.device.type == "cuda" if run.half is None else run.half
-        if half and hasattr(training, "halve_precision"):
-            training.halve_precision(self.model)
-        loss = torch.compile(training.loss) if run.compile else training.loss
-        self.step = Step(loss, self.model, self.average, group)
+        if half and not training.halve_precision(self.model) and run.half:
+            raise CalotypeError(f"nothing of {run.model} computes in bfloat16; leave that out")
+        self.objectives = training.objectives(self.model)
+        if run.compile:
+            self.objectives = [replace(each, loss=torch.compile(each.loss)) for each in self.objectives]
+        self.step = Step(self.objectives, self.model, self.average, group)
         self.generator = torch.Generator().manual_seed(run.seed)
         """Of crops and rates; on the processor, so that a run repeats on any device."""
         self.progress = Progress()
@@ -143,14 +129,15 @@ class _Job:
             raise CalotypeError(message)
         self.model.load_state_dict(state["parameters"])
         self.average.load_state_dict(state["average"])
-        self.step.restore(state["optimiser"], state["skipped"])
+        self.step.restore(state)
         self.generator.set_state(state["generator"])
         self.progress = Progress(state["step"], state["elapsed"], state["skipped"])
 
     def work(self, report: Callable[[Progress], None]) -> Progress:
         """Take steps, log, validate and save until the time is up."""
         run, group, progress = self.run, self.group, self.progress
-        tiles, held_out = load_tiles(run.data)
+        tiles, held_out = _images(run)
+        lossless = codec_info(run.model.partition(".")[0]).lossless
         tiles = tiles.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).to(group.device)  # as crops are gathered
         spread = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_TILES)).long()
         held_out = held_out[spread].to(group.device)
@@ -164,12 +151,12 @@ class _Job:
 
             stops = False
             while progress.elapsed < run.schedule.total and not stops:
-                crops, numbers = self._draw(tiles)
+                crops, rates = self._draw(tiles)
                 if progress.step == first:
-                    operations = self._operations(crops, numbers)
+                    operations = count_operations(partial(self._differentiate, crops, rates))
                     clock.begin()
-                rate = run.schedule.learning_rate(progress.elapsed, progress.step + 1)
-                self.step(crops, numbers, rate, progress.step)
+                learning_rate = run.schedule.learning_rate(progress.elapsed, progress.step + 1)
+                self.step(crops, rates, learning_rate, run.schedule.follow(progress.step))
                 progress.step += 1
                 waits = progress.step % run.log_every == 0
                 if waits:
@@ -186,7 +173,7 @@ class _Job:
                     if group.leads:
                         self.save(tiles=len(tiles))
                         if finished or took <= VALIDATION_SHARE * (progress.elapsed - validated):
-                            write(validate(self.training, self.average, held_out))
+                            write(validate(self.training, self.average, held_out, lossless))
                             validated, took = progress.elapsed, clock.since_tick
                     clock.resume()
             if group.leads and progress.step > first:
@@ -200,14 +187,21 @@ class _Job:
         return self.group.agree(time.monotonic() - self.started) > self.run.stop_after
 
     def _draw(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """Crops and numbers of this process, drawn for all."""
+        """Crops and rates of this process, drawn for all."""
         batch, crop = self.run.schedule.crops(self.progress.elapsed)
         count = batch * self.group.size
-        side = draw_side(crop, self.run.schedule.rescale, self.generator)
-        places = draw_places(count, len(tiles), side, self.generator)
-        numbers = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
-        share = self.group.share(numbers).to(self.group.device, non_blocking=True)
-        return shrink(cut_crops(tiles, self.group.share(places), side), crop), share
+        crops = self._draw_whole(tiles, count) if crop == WHOLE else self._draw_crops(tiles, count, crop)
+        rates = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
+        return crops, self.group.share(rates).to(self.group.device, non_blocking=True)
+
+    def _draw_crops(self, tiles: Tensor, count: int, size: int) -> Tensor:
+        side = draw_side(size, min(tiles.shape[2:]), self.run.schedule.rescale, self.generator)
+        places = draw_places(count, tiles, side, self.generator)
+        return shrink(cut_crops(tiles, self.group.share(places), side), size)
+
+    def _draw_whole(self, images: Tensor, count: int) -> Tensor:
+        chosen = torch.randint(len(images), (count,), generator=self.generator)
+        return images[self.group.share(chosen).to(images.device)].float() / 255
 
     def save(self, tiles: int) -> None:
         device = self.group.device
@@ -227,11 +221,12 @@ class _Job:
         if self.run.pieces is not None:
             split_state(self.run.out / STATE, self.run.pieces)
 
-    def _operations(self, crops: Tensor, numbers: Tensor) -> int:
-        """Of a step."""
-        found = count_operations(lambda: self.training.loss(self.model, crops, numbers)[0].backward())
+    def _differentiate(self, crops: Tensor, rates: Tensor) -> None:
+        """The arithmetic of a step, without its effect."""
+        for objective in self.objectives:
+            loss, _ = objective.loss(self.model, crops, rates)
+            loss.backward(inputs=objective.parameters)  # type: ignore[no-untyped-call]
         self.model.zero_grad()
-        return found
 
     def _throughput(self, operations: int, steps: int, clock: _Clock) -> dict[str, Any]:
         achieved = operations * steps / clock.active
@@ -242,6 +237,16 @@ class _Job:
             "of_matrix_product": round(achieved / matrix_product_speed(self.group.device), 5),
             "of_time_in_steps": round(clock.share, 5),
         }
+
+
+def _images(run: Run) -> tuple[Tensor, Tensor]:
+    """What to train on and what to validate on, bytes (n, 3, h, w)."""
+    if isinstance(run.data, Tensor):
+        return run.data, run.data
+    if run.schedule.crop == WHOLE:
+        images = load_whole(run.data)
+        return images, images
+    return load_tiles(run.data)
 
 
 class _Clock:

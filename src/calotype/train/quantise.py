@@ -1,4 +1,4 @@
-"""Int8 networks for a weights file, calibrated on training pictures."""
+"""Int8 networks for a weights file, calibrated on training images."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def quantise_model(model: str, data: list[Path], count: int) -> Path:
     model
         Name, or path of the weights file.
     data
-        Pictures as for training; `count` of their tiles are taken, spread evenly.
+        Images as for training; `count` of their tiles are taken, spread evenly.
 
     Raises
     ------
     Unsupported
         The codec or the recipe has no int8 version.
     CalotypeError
-        The model or the pictures are not there.
+        The model or the images are not there.
     """
     card = find(model)
     name = f"{package(card.codec)}.quantise"

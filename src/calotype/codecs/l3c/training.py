@@ -1,4 +1,4 @@
-"""What an `l3c` model minimises: the bits of a picture and of its latents (Mentzer et al. 2019, eq. 9)."""
+"""What an `l3c` model minimises: the bits of an image and of its latents (Mentzer et al. 2019, eq. 9)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from torch.nn import functional as F
 
 from ...coding.units import LOCATION_UNIT
 from ...nets.mixture import mixture_bits
+from ...nets.objective import Objective
 from ...nets.straight_through import clamp_inward, ste_floor, ste_round
+from ...runtime.weights import Weights
 from .digits import are_exact, digits_of, nearest_colours
 from .freeze import freeze, thaw
 from .networks import L3C
 from .recipe import Recipe
 from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, SCALES
 
-__all__ = ["build", "fixed_numbers", "freeze", "loss", "thaw"]
-
 FREE_SHARE = 0.1  # of the loss, which is counted without a least frequency
-
-
-def build(recipe_name: str) -> L3C:
-    """A fresh model of a shipped recipe."""
-    return L3C(Recipe.load(recipe_name))
 
 
 def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
@@ -48,7 +43,7 @@ def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Te
 
 
 def bits(model: L3C, x: Tensor) -> list[Tensor]:
-    """Bits (2, b), counted in the two ways of `mixture_bits`, of pictures (b, 3, h, w) in [0, 1] and of each scale.
+    """Bits (2, b), counted in the two ways of `mixture_bits`, of images (b, 3, h, w) in [0, 1] and of each scale.
 
     Levels are rounded, with straight-through gradients.
     """
@@ -88,15 +83,35 @@ def _coded(levels: Tensor) -> Tensor:
     return 1 - F.pixel_shuffle(torch.stack([free, *[torch.zeros_like(free)] * 3], 1), 2)
 
 
-def fixed_numbers(model: L3C) -> list[float]:
-    """Any one: there is one rate."""
-    return [0.0]
-
-
-def loss(model: L3C, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Bits per sub-pixel of a batch (b, 3, h, w) in [0, 1], and what to log; the models have no rates for `numbers`."""
+def loss(model: L3C, x: Tensor, rates: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Bits per sub-pixel of a batch (b, 3, h, w) in [0, 1], and what to log; `rates` make no difference."""
     parts = [part.mean(1) / x[0].numel() for part in bits(model, x)]
     coded, free = torch.stack(parts).sum(0)
     names = ("bpsp_colours", "bpsp_scale_1", "bpsp_scale_2", "bpsp_scale_3")
     figures = {name: part[0].detach() for name, part in zip(names, parts, strict=True)}
     return coded + FREE_SHARE * (free - coded), {"bpsp": coded.detach(), **figures}
+
+
+class L3CTraining:
+    """How every recipe is trained: `calotype.train.protocol.Training`."""
+
+    def build(self, recipe: str) -> L3C:
+        return L3C(Recipe.load(recipe))
+
+    def thaw(self, weights: Weights) -> L3C:
+        return thaw(weights)
+
+    def freeze(self, model: L3C) -> bytes:
+        return freeze(model)
+
+    def objectives(self, model: L3C) -> list[Objective[L3C]]:
+        return [Objective(loss, list(model.parameters()))]
+
+    def validation_rates(self, model: L3C) -> tuple[float]:
+        return (0.0,)  # any: there is one rate
+
+    def halve_precision(self, model: L3C) -> bool:
+        return False  # nearly all networks are exact
+
+
+TRAINING = L3CTraining()

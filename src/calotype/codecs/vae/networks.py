@@ -143,7 +143,7 @@ TRANSFORMS = {"shuffle": (ShuffleAnalysis, ShuffleSynthesis), "gdn": (GDNAnalysi
 class HyperAnalysis(nn.Module):
     """Scaled latents to hyper-latents at 1/64; only the encoder runs it, so it may be a float network."""
 
-    inner_type: torch.dtype | None = None
+    half_type: torch.dtype | None = None
     """Type that the layers compute in when training, if another than that of the latents."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -164,9 +164,9 @@ class HyperAnalysis(nn.Module):
     def forward(self, scaled: Tensor) -> Tensor:
         """(b, latents, h, w) -> z (b, hyper_latents, h/4, w/4), not yet rounded."""
         x = torch.sign(scaled) * torch.log1p(scaled.abs())
-        if self.inner_type is None:
+        if self.half_type is None:
             return self.layers(x)  # type: ignore[no-any-return]
-        with torch.autocast(x.device.type, self.inner_type):
+        with torch.autocast(x.device.type, self.half_type):
             return self.layers(x).float()  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""What a `vae` model minimises: bpp + lmbda * 255^2 * MSE (Ballé et al. 2018, eq. 2), at a random rate per picture."""
+"""What a `vae` model minimises: bpp + lmbda * 255^2 * MSE (Ballé et al. 2018, eq. 2), at a random rate per image."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import torch
 from torch import Tensor
 
 from ...nets.density import gaussian_bits
+from ...nets.objective import Objective
 from ...nets.residual import Block
 from ...nets.straight_through import ste_round
+from ...runtime.weights import Weights
 from .cells import put_step, step_of
 from .freeze import freeze, thaw
 from .networks import VAE, HyperAnalysis
 from .recipe import Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
-__all__ = ["build", "fixed_numbers", "freeze", "halve_precision", "loss", "thaw"]
-
-
-def build(recipe_name: str) -> VAE:
-    """A fresh model of a shipped recipe."""
-    return VAE(Recipe.load(recipe_name))
+LOSS_SCALE = 0.1  # brings the loss near 1
 
 
 def _noise(x: Tensor) -> Tensor:
@@ -39,7 +36,7 @@ def _sigma(index: Tensor) -> Tensor:
 
 
 def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Code pictures x (b, 3, h, w) in [0, 1] at rates t (b,): reconstruction and bits (b,).
+    """Code images x (b, 3, h, w) in [0, 1] at rates t (b,): reconstruction and bits (b,).
 
     Rounding is straight-through, for the rate of Gaussian latents too: with noise there, low rates are overestimated
     threefold. Uniform noise stands for it only under the factorised density, and only while the model is in training.
@@ -75,35 +72,47 @@ def _code_gaussian(model: VAE, scaled: Tensor, t: Tensor) -> tuple[Tensor, Tenso
     return decoded / LATENT_UNIT, bits
 
 
-def loss(model: VAE, x: Tensor, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss of a batch (b, 3, h, w) in [0, 1], and what to log.
+def loss(model: VAE, x: Tensor, rates: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a batch (b, 3, h, w) in [0, 1] at rates (b,) in [0, 1), and what to log.
 
-    `numbers` (b,) in [0, 1) are the pictures' rates, spread over the range. Losses grow about with the square root of
-    lambda, so they are divided by it: a percent saved counts the same at every rate.
+    Losses grow about with the square root of lambda, so they are divided by it: a percent saved counts the same at
+    every rate.
     """
-    decoded, bits = forward(model, x, numbers)
+    decoded, bits = forward(model, x, rates)
     bpp = bits / (x.shape[2] * x.shape[3])
     mse = (decoded - x).square().mean((1, 2, 3))
-    lmbda = model.lmbda(numbers)
+    lmbda = model.lmbda(rates)
     total = ((bpp + lmbda * 255**2 * mse) * lmbda.rsqrt()).mean() * LOSS_SCALE
     return total, {"bpp": bpp.detach().mean(), "psnr": -10 * mse.detach().clamp_min(1e-10).log10().mean()}
 
 
-def fixed_numbers(model: VAE) -> tuple[float, ...]:
-    """Rates that a validation measures at: some from low to high, or the one that there is."""
-    return (0.1, 0.3, 0.5, 0.7, 0.9) if model.recipe.variable_rate else (0.0,)
+class VAETraining:
+    """How every recipe is trained: `calotype.train.protocol.Training`."""
+
+    def build(self, recipe: str) -> VAE:
+        return VAE(Recipe.load(recipe))
+
+    def thaw(self, weights: Weights) -> VAE:
+        return thaw(weights)
+
+    def freeze(self, model: VAE) -> bytes:
+        return freeze(model)
+
+    def objectives(self, model: VAE) -> list[Objective[VAE]]:
+        return [Objective(loss, list(model.parameters()))]
+
+    def validation_rates(self, model: VAE) -> tuple[float, ...]:
+        return (0.1, 0.3, 0.5, 0.7, 0.9) if model.recipe.variable_rate else (0.0,)
+
+    def halve_precision(self, model: VAE) -> bool:
+        """Residual blocks, which are nearly all of the transforms, and hyper-analysis.
+
+        What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
+        """
+        found = [module for module in model.modules() if isinstance(module, Block | HyperAnalysis)]
+        for module in found:
+            module.half_type = torch.bfloat16
+        return bool(found)
 
 
-def halve_precision(model: VAE) -> None:
-    """Compute residual blocks, which are nearly all of the transforms, and hyper-analysis in bfloat16.
-
-    What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
-    """
-    for module in model.modules():
-        if isinstance(module, Block):
-            module.branch_type = torch.bfloat16
-        elif isinstance(module, HyperAnalysis):
-            module.inner_type = torch.bfloat16
-
-
-LOSS_SCALE = 0.1  # brings the loss near 1
+TRAINING = VAETraining()

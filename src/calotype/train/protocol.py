@@ -1,0 +1,59 @@
+"""What a codec gives to be trained: the object `TRAINING` in its `training.py`. Codecs do not import this module."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import nn
+
+from .. import registry
+from ..errors import CalotypeError, UnsupportedFile
+from ..nets.objective import Model, Objective
+from ..runtime.weights import Weights
+
+
+class Training(Protocol[Model]):
+    """How models of one codec are made, trained, and turned into weights."""
+
+    def build(self, recipe: str) -> Model:
+        """A fresh model of a shipped recipe. Raises `CalotypeError` if there is none."""
+        ...
+
+    def thaw(self, weights: Weights) -> Model:
+        """A model that goes on where the weights are."""
+        ...
+
+    def freeze(self, model: Model) -> bytes:
+        """The weights file of a model. Raises `CalotypeError` if an exact layer cannot be proved exact."""
+        ...
+
+    def objectives(self, model: Model) -> Sequence[Objective[Model]]:
+        """What a step minimises, one after the other. The first is what a model is validated by.
+
+        The figures of the first are `bpp` and `psnr` where the codec is lossy, `bpsp` (bits per sub-pixel) where it is
+        lossless, and any others.
+        """
+        ...
+
+    def validation_rates(self, model: Model) -> Sequence[float]:
+        """Rates that a model is validated at: some from low to high, or the one that there is."""
+        ...
+
+    def halve_precision(self, model: Model) -> bool:
+        """Let the parts of a model compute in bfloat16 that stand it; whether there are any."""
+        ...
+
+
+def codec_training(model: str) -> tuple[Training[nn.Module], str]:
+    """How a model is trained, by its codec, built in or a plug-in; and the recipe's name. Raises `CalotypeError`."""
+    codec, _, recipe = model.partition(".")
+    try:
+        name = f"{registry.package(codec)}.training"
+        training: Training[nn.Module] = importlib.import_module(name).TRAINING
+    except (UnsupportedFile, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != name:
+            raise
+        raise CalotypeError(f"{model}: no codec {codec!r} that can be trained is installed") from None
+    return training, recipe

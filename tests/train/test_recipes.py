@@ -1,0 +1,54 @@
+"""Every shipped recipe trains a few steps, and the loss falls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import calotype.codecs
+from calotype.registry import codec_info
+from calotype.train.loop import Run, train
+from calotype.train.protocol import codec_training
+from calotype.train.schedule import Schedule
+from calotype.train.step import BETAS
+from tests.train.toys import Clock
+
+FOLDER = Path(calotype.codecs.__file__ or "").parent
+RECIPES = sorted(f"{path.parts[-3]}.{path.stem}" for path in FOLDER.glob("*/recipes/*.toml"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_trains(name: str, clock: Clock, images: Path, tmp_path: Path) -> None:
+    run = Run(name, [images], tmp_path, Schedule(2, batch=1, crop=64, late_crop=64, rescale=1), log_every=1)
+    progress = train(run)
+    *steps, validation, throughput = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert len(steps) == progress.step == 2
+    assert progress.skipped == 0
+    if codec_info(name.partition(".")[0]).lossless:
+        assert all(0 < line["bpsp"] < 15 for line in [*steps, {"bpsp": validation["validation_bpsp"]}])
+    else:
+        assert all(line["bpp"] > 0 and line["psnr"] > 0 for line in steps)
+        rates = [bpp for bpp, _ in validation["validation_curve"]]
+        assert rates == sorted(rates)
+    assert 0 < throughput["of_matrix_product"] < 1
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_steps_lower_the_loss(name: str) -> None:
+    torch.manual_seed(0)
+    training, recipe = codec_training(name)
+    model = training.build(recipe)
+    crops = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4), (64, 64), mode="bicubic").clamp(0, 1)
+    (objective,) = training.objectives(model)
+    optimiser = torch.optim.Adam(objective.parameters, lr=6e-4, betas=BETAS)
+    losses = []
+    for _ in range(8):
+        loss, _ = objective.loss(model, crops, torch.tensor([0.5]))
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert min(losses[-3:]) < 0.98 * losses[0]
