@@ -15,10 +15,9 @@ import numpy as np
 
 import calotype
 from calotype.image import Image, Metadata
-from calotype.runtime.weights import Weights
+from tests.specimens import stir, write_weights
 
 SOURCE = "tests/golden/make.py"  # as the frozen recipes say: once all was made there
-CARD = 'name = "{name}"\ndigest = "{digest}"\ndescription = "for golden files only"\n'
 
 
 def texture(channels: int) -> np.ndarray:
@@ -31,18 +30,14 @@ def texture(channels: int) -> np.ndarray:
 def load(
     path: Path, name: str, build: Callable[[], Any], freeze: Callable[[Any], bytes], scale: float
 ) -> calotype.Model:
-    """The model of a weights file, which is made if it is not there: as after training, every layer does something."""
+    """The model of a weights file, which is made if it is not there."""
     import torch
 
     if not path.exists():
         torch.manual_seed(0)
         model = build()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.requires_grad:
-                    parameter.add_(scale * torch.randn_like(parameter))
-        path.write_bytes(freeze(model))
-        path.with_suffix(".toml").write_text(CARD.format(name=name, digest=Weights.open(path).digest.hex()))
+        stir(model, scale)
+        write_weights(path, name, freeze(model))
     return calotype.load(str(path))
 
 

@@ -1,0 +1,62 @@
+"""Small untrained models of the codecs, so that what every codec keeps is tested without weights that took days.
+
+A codec offers them in `tests/codecs/<codec>/specimen.py`:
+
+- `RECIPES`, its recipes by name, made without PyTorch,
+- `build(recipe)`, a model to train, stirred as if it had been, and `freeze(model)`, its weights file,
+- `prepare(patch)`, if there is something to arrange before the specimens are used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from calotype.runtime.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CODECS = sorted(path.parent.name for path in Path(__file__).parent.glob("codecs/*/specimen.py"))
+CARD = 'name = "{name}"\ndigest = "{digest}"\ndescription = "For tests, not trained."\n'
+
+
+def specimen(codec: str) -> Any:
+    """The module in which a codec offers its specimens."""
+    return importlib.import_module(f"tests.codecs.{codec}.specimen")
+
+
+def names() -> list[str]:
+    """All specimens, as models are named."""
+    return [f"{codec}.{recipe}" for codec in CODECS for recipe in specimen(codec).RECIPES]
+
+
+def install(name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a specimen and put it where calotype finds it. Skips the test where there is no PyTorch."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    codec, _, recipe = name.partition(".")
+    module = specimen(codec)
+    write_weights(folder / f"{recipe}.calow", name, module.freeze(module.build(module.RECIPES[recipe])))
+    patch.setenv("CALOTYPE_WEIGHTS", str(folder))
+    if hasattr(module, "prepare"):
+        module.prepare(patch)
+
+
+def write_weights(path: Path, name: str, data: bytes) -> None:
+    """A weights file and its card."""
+    path.write_bytes(data)
+    path.with_suffix(".toml").write_text(CARD.format(name=name, digest=Weights(data, name).digest.hex()))
+
+
+def stir(model: nn.Module, scale: float) -> None:
+    """Noise on all parameters that are trained: as after training, every layer does something."""
+    import torch
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(scale * torch.randn_like(parameter))
