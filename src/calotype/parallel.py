@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 AHEAD = 2  # one in work, one waiting
-ON_A_GPU = 4  # threads for one GPU: it runs the networks of one picture while others are read and entropy-coded
+ON_A_GPU = 4  # threads for one GPU: it runs the networks of one image while others are read and entropy-coded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 def at_a_time(device: str | None) -> int:
-    """How many pictures to have in work where nothing was asked for."""
+    """How many images to have in work where nothing was asked for."""
     return cores() if device in (None, "cpu") else min(cores(), ON_A_GPU)
 
 
@@ -38,7 +38,7 @@ def in_order(
     if threads == 1:
         yield from map(work, items)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor  # not needed for a single picture
+    from concurrent.futures import Future, ThreadPoolExecutor  # not needed for a single image
 
     coming, running = iter(items), deque[Future[Result]]()
     pool = ThreadPoolExecutor(threads)

@@ -181,7 +181,7 @@ def test_failures_leave_no_output(run: Run, pictures: dict[str, np.ndarray], fil
         (["encode", "in/a.png", "-o", "b.calo", "--max-pixels", "98", "-m", MODEL], 1, "limit of 98"),
         (["encode", "in/a.png", "-o", "b.calo", "-m", "vae.nonsense"], 1, "calotype models"),
         (["encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--target-size", "9"], 1, "above 9"),
-        (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-q", "50"], 2, "give only one of -q and --lossless"),
+        (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-q", "50"], 2, "lossless files have no quality"),
         (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-m", "vae.swift"], 1, "vae.swift is not lossless"),
         (["encode", "in/a.png", "-o", "b.calo", "-m", "vae.swift", "-e", "5"], 1, "effort"),
         (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-e", "10"], 2, "range 1<=x<=9"),
@@ -283,7 +283,7 @@ def test_unexpected_errors_are_one_line_unless_debugging(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(calotype.api, "load", fail)
+    monkeypatch.setattr(calotype.api, "choose", fail)
     result = run("encode", "in/a.png", "-o", "a.calo")
     assert result.status == 1
     assert "ZeroDivisionError: oh" in error_line(result)
@@ -346,3 +346,52 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, pictures: dict[str, np.ndar
     assert process.returncode == 128 + number
     assert b"Traceback" not in err
     assert os.listdir(tmp_path) == ["in"]
+
+
+def test_views_become_one_file_and_several_again(run: Run, picture: Callable[..., np.ndarray]) -> None:
+    arrays = [picture(12, 10, 3, seed) for seed in range(4)]
+    for number, pixels in enumerate(arrays):
+        Pillow.fromarray(pixels).save(f"v{number}.png")
+    assert run("encode", "v0.png", "v1.png", "--views", "-o", "pair.calo", "-m", "toy").status == 0
+    assert calotype.info(Path("pair.calo").read_bytes()).views == (2,)
+    result = run("decode", "pair.calo", "-o", "out.png")
+    assert result.status == 0
+    assert not Path("out.png").exists()
+    for number in range(2):
+        np.testing.assert_array_equal(np.asarray(Pillow.open(f"out.{number}.png")), arrays[number])
+    assert "out.0.png exists" in error_line(run("decode", "pair.calo", "-o", "out.png"))
+    assert run("decode", "pair.calo", "-o", "right.png", "--view", 1).status == 0
+    np.testing.assert_array_equal(np.asarray(Pillow.open("right.png")), arrays[1])
+    assert "no view 2" in error_line(run("decode", "pair.calo", "-o", "x.png", "--view", 2))
+    assert "--view" in error_line(run("decode", "pair.calo", "-o", "-"))
+
+    assert run("encode", *(f"v{n}.png" for n in range(4)), "--views", "--view-rows", 2, "-m", "toy").status == 0
+    assert calotype.info(Path("v0.calo").read_bytes()).views == (2, 2)
+    assert run("decode", "v0.calo", "-o", "field.png").status == 0
+    np.testing.assert_array_equal(np.asarray(Pillow.open("field.1.0.png")), arrays[2])
+    refused = run("encode", "v0.png", "v1.png", "--views", "-o", "x.calo")
+    assert refused.status == 1
+    assert "does not take images with views (2,)" in error_line(refused)
+    assert run("encode", "v0.png", "--view-rows", 1).status == 2
+
+
+def test_layers_and_cut_files(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    assert run("encode", "in/a.png", "-o", "a.calo", "-m", "toy").status == 0
+    data = Path("a.calo").read_bytes()
+    first = calotype.decode(data, layers=1)
+    for number, arguments in enumerate((["--layers", 1], ["--max-bytes", len(data) - 1])):
+        assert run("decode", "a.calo", "-o", f"{number}.png", *arguments).status == 0
+        np.testing.assert_array_equal(np.asarray(Pillow.open(f"{number}.png")), first)
+    Path("cut.calo").write_bytes(data[:-1])
+    result = run("decode", "cut.calo", "-o", "cut.png")
+    assert result.status == 0
+    note, _ = result.err.splitlines()
+    assert note.startswith("calotype: note: cut.calo: the file is cut off")
+    np.testing.assert_array_equal(np.asarray(Pillow.open("cut.png")), first)
+    (record,) = run("decode", "cut.calo", "-o", "cut.png", "-f", "--json").objects
+    assert len(record["notes"]) == 1  # type: ignore[arg-type]
+
+    assert run("encode", "in/a.png", "-o", "b.calo", "-m", MODEL).status == 0
+    Path("cut.calo").write_bytes(Path("b.calo").read_bytes()[:-1])
+    assert "cut off" in error_line(run("decode", "cut.calo", "-o", "x.png"))
+    assert f"{MODEL} takes no layers" in error_line(run("decode", "b.calo", "-o", "x.png", "--layers", 1))

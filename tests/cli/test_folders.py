@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from calotype.cli.batch import share
 from calotype.cli.encode import _Encode
-from calotype.cli.jobs import Job
+from calotype.cli.jobs import Job, Made
 from calotype.cli.processes import Child
 from calotype.errors import CalotypeError
 from calotype.options import EncodeOptions
@@ -162,8 +162,10 @@ def test_an_interrupt_stops_all_at_once(folder: Path, number: int) -> None:
 
 def test_a_process_ends_without_its_parent(folder: Path) -> None:
     child = Child(ENCODE)
-    made = child.ask(Job(str(folder / "in" / "a.png")))
-    assert made.record["bytes"] == len(made.data)
+    made = child.ask(Job(str(folder / "in" / "a.png"), "a.calo"))
+    assert isinstance(made, Made)
+    ((path, data),) = made.files
+    assert (path, len(data)) == ("a.calo", made.record["bytes"])
     child._process.stdin.close()
     assert child._process.wait(SOON) == 0
 
@@ -171,14 +173,14 @@ def test_a_process_ends_without_its_parent(folder: Path) -> None:
 def test_errors_arrive_as_they_were(folder: Path) -> None:
     child = Child(ENCODE)
     (folder / "broken.png").write_bytes(b"broken")
-    error = child.ask(Job(str(folder / "broken.png")))
+    error = child.ask(Job(str(folder / "broken.png"), "a.calo"))
     assert isinstance(error, CalotypeError)
-    missing = child.ask(Job(str(folder / "missing.png")))
+    missing = child.ask(Job(str(folder / "missing.png"), "a.calo"))
     assert isinstance(missing, FileNotFoundError)
     assert missing.filename.endswith("missing.png")
     child.close()
     with pytest.raises(CalotypeError, match="SIGKILL"):
-        child.ask(Job("in/a.png"))
+        child.ask(Job("in/a.png", "a.calo"))
 
 
 def test_the_machine_is_divided() -> None:

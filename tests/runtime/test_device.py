@@ -103,7 +103,7 @@ def test_only_convolutions_of_whole_numbers_are_exact_ones(weights: Weights, mon
     [((1, 1), 1, 0, 1, 1), ((3, 3), 1, 1, 1, 1), ((3, 3), 1, 1, 1, 6), ((3, 5), 2, (1, 2), 1, 3), ((3, 3), 1, 2, 2, 2)],
 )
 def test_exact_convolution_is_a_convolution(kernel, stride, padding, dilation, groups) -> None:
-    """Of every shape, beside PyTorch's own in float64."""
+    """Operators of every shape, beside PyTorch's own in float64."""
     torch.manual_seed(0)
     x = torch.randint(0, ACTIVATION_MAX + 1, (2, 6, 9, 11)).float()
     weight = torch.randint(-255, 256, (12, 6 // groups, *kernel)).float()

@@ -71,7 +71,7 @@ def _calotype(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Learned image compression: pictures to small .calo files and back."""
+    """Learned image compression: images to small .calo files and back."""
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`calotype compare`: how far apart two pictures are."""
+"""`calotype compare`: how far apart two images are."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .options import LIMIT, Json, MaxPixels, Threads
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="Picture or .calo file; - is stdin.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Picture or .calo file of the same size and mode.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Image or .calo file; - is stdin.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Image or .calo file of the same size and mode.")],
     json: Json = False,
     threads: Threads = 0,
     max_pixels: MaxPixels = LIMIT,
 ) -> None:
-    """Compare two pictures: PSNR, MS-SSIM, largest error.
+    """Compare two images: PSNR, MS-SSIM, largest error.
 
     Both have the same size and mode. PSNR and MS-SSIM are those of the colour channels, the largest error is
-    over all channels. `bytes` and `bpp` in JSON are those of B; a PSNR of null stands for equal pictures, an
-    MS-SSIM of null for pictures below 161 pixels.
+    over all channels. `bytes` and `bpp` in JSON are those of B; a PSNR of null stands for equal images, an
+    MS-SSIM of null for images below 161 pixels.
     """
     if a == b == STREAM:
         raise typer.BadParameter("only one of the two can be stdin")

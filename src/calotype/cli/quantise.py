@@ -10,12 +10,12 @@ import typer
 
 def quantise(
     model: Annotated[str, typer.Argument(help="Name of a model, or its weights file.")],
-    data: Annotated[list[Path], typer.Option(help="Folder or tar archive of pictures; may be repeated.")],
+    data: Annotated[list[Path], typer.Option(help="Folder or tar archive of images; may be repeated.")],
     tiles: Annotated[int, typer.Option(min=2, help="Tiles to calibrate on.")] = 128,
 ) -> None:
     """Write int8 networks of MODEL beside its weights.
 
-    They are calibrated on training pictures, never on those to be measured. Files do not depend on them.
+    They are calibrated on training images, never on those to be measured. Files do not depend on them.
     """
     from ..train.quantise import quantise_model
 

@@ -37,7 +37,7 @@ class Report:
     skipped: int = 0
     """Their results were there before."""
     bytes: int = 0
-    """Of the `.calo` files that were written or read."""
+    """Total size of the `.calo` files that were written or read."""
     failures: dict[str, str] = field(default_factory=dict)
     """What went wrong, by input."""
 
@@ -133,7 +133,7 @@ def plan(
 
 
 def _names(folder: str) -> list[str]:
-    """Of all files in and below a folder, relative to it; none if there is no such folder."""
+    """Names of all files in and below a folder, relative to it; none if there is no such folder."""
     system, root = fsspec.core.url_to_fs(folder)
     try:
         found = system.find(root)

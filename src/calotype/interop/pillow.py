@@ -2,8 +2,8 @@
 
     import calotype.interop.pillow
 
-    picture = Image.open("photo.calo")
-    picture.save("smaller.calo", quality=30)
+    image = Image.open("photo.calo")
+    image.save("smaller.calo", quality=30)
 
 Options of `save` are those of `calotype.encode` (`quality`, `model`, `lossless`, `effort` ...), and `icc_profile`,
 `exif`, `xmp`, which are taken from the image's `info` if they are not given (None leaves them out). Others, which
@@ -81,11 +81,11 @@ class CalotypeImageFile(ImageFile.ImageFile):
         return super().load()
 
 
-def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    wanted: dict[str, Any] = picture.encoderinfo
-    copy = picture.copy()
+def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    wanted: dict[str, Any] = image.encoderinfo
+    copy = image.copy()
     for key in _INFO_KEYS.values():
-        block = wanted.get(key, picture.info.get(key))
+        block = wanted.get(key, image.info.get(key))
         block = block.tobytes() if isinstance(block, Image.Exif) else block
         copy.info = {name: value for name, value in copy.info.items() if name != key}
         if block:

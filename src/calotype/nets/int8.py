@@ -23,7 +23,7 @@ IR_VERSION = 9  # read by every ONNX Runtime since 1.16
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255
 MIDDLE = 128  # zero of activations of either sign
-BEYOND = 0.05  # of the calibration's pictures may clip a channel; steps are so much finer for all others
+BEYOND = 0.05  # of the calibration's images may clip a channel; steps are so much finer for all others
 ONNX_RUNTIME = "com.microsoft"  # domain of its own operators
 
 Floats = npt.NDArray[np.float32]

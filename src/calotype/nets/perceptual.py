@@ -1,4 +1,4 @@
-"""LPIPS: a distance of pictures in the features of a network that was trained to tell things apart.
+"""LPIPS: a distance of images in the features of a network that was trained to tell things apart.
 
 Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", sec. 3, version 0.1 of the
 linear weights; backbone SqueezeNet 1.1 (Iandola et al. 2016). Values of different backbones do not compare.
@@ -42,7 +42,7 @@ class Fire(nn.Module):
 
 
 class Lpips(nn.Module):
-    """LPIPS with SqueezeNet: the less, the more alike; 0 for equal pictures. Differentiable, its weights are fixed.
+    """LPIPS with SqueezeNet: the less, the more alike; 0 for equal images. Differentiable, its weights are fixed.
 
     Parameters
     ----------

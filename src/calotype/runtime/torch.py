@@ -171,7 +171,7 @@ class TorchNetwork:
             return self._compute(inputs)
         except torch.OutOfMemoryError:
             raise CalotypeError(
-                f"the memory of {self._device} is full; have fewer pictures in work at a time (threads, --jobs)"
+                f"the memory of {self._device} is full; have fewer images in work at a time (threads, --jobs)"
             ) from None
 
     def _compute(self, inputs: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:

@@ -117,7 +117,7 @@ class _Job(Generic[Model]):
             self.objectives = [replace(each, loss=torch.compile(each.loss)) for each in self.objectives]
         self.step = Step(self.objectives, self.model, self.average, group)
         self.generator = torch.Generator().manual_seed(run.seed)
-        """Of crops and rates; on the processor, so that a run repeats on any device."""
+        """Draws crops and rates; on the processor, so that a run repeats on any device."""
         self.progress = Progress()
         run.out.mkdir(parents=True, exist_ok=True)
         if has_state(run.out):
@@ -285,5 +285,5 @@ class _Clock:
 
     @property
     def share(self) -> float:
-        """Of the wall's time that was counted."""
+        """Share of the wall's time that was counted."""
         return self._active / (self._mark - self._began)

@@ -9,12 +9,12 @@ import torch
 from calotype.codec import Host, Payload
 from calotype.codecs.l3c import codec as l3c
 from calotype.codecs.l3c.digits import are_exact, digits_of, samples_of
-from calotype.codecs.l3c.drawn import pack_colours
 from calotype.codecs.l3c.freeze import freeze, thaw
 from calotype.codecs.l3c.layout import TILES
 from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
+from calotype.codecs.l3c.screen import pack_colours
 from calotype.codecs.l3c.training import bits
 from calotype.codecs.l3c.units import LEVEL_MAX, VALUE_UNIT
 from calotype.coding import BitCounter
@@ -158,7 +158,7 @@ def test_drawings_and_noise_take_another_way(codec, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
     for pixels, largest in ((drawing, 400), (noise, 1.01 * noise.size)):
         payload = encode(codec, pixels)
-        assert records_of(payload)[0][4] == l3c.DRAWN
+        assert records_of(payload)[0][4] == l3c.SCREEN
         assert len(payload.chunks[0].body) < largest
         assert codec.count_bits(Image(pixels), EncodeOptions()) == 8 * len(payload.chunks[0].body)
         np.testing.assert_array_equal(codec.decode(payload, DecodeOptions()).pixels, pixels)

@@ -1,6 +1,6 @@
 """The `l3c` codec: pixels to integers, integers to bytes, and back, without loss. No PyTorch here.
 
-Glossary: `levels` of scale s = 1, 2, 3 are integers -12 .. 12 at 1/2, 1/4, 1/8 of a picture's size; `parts` of a tile
+Glossary: `levels` of scale s = 1, 2, 3 are integers -12 .. 12 at 1/2, 1/4, 1/8 of an image's size; `parts` of a tile
 are what it has a record of: colours or grey, and alpha.
 """
 
@@ -24,10 +24,10 @@ from ...runtime.engine import Networks
 from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
 from ...tiling import Grid, Tile
 from . import INFO
-from .drawn import pack_colours, unpack_colours
 from .known import Known, levels_of
 from .layout import TILES
 from .recipe import Recipe
+from .screen import pack_colours, unpack_colours
 from .units import (
     COEFFICIENT_BITS,
     COLOUR_MAX,
@@ -41,7 +41,7 @@ from .units import (
 
 TILE = 512  # pixels; what is chosen when encoding; the file says what decodes
 
-DRAWN, MODELLED = 0, 1  # kinds of colour records: without the network, and with it
+SCREEN, MODELLED = 0, 1  # kinds of colour records: without the network, and with it
 
 Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
@@ -88,8 +88,8 @@ class L3CCodec:
             return seal(part, pack_grey(part[..., 0], coder))
         self._transmit(coder, part, part.shape[0], part.shape[1], threads)
         stream = coder.finish()
-        drawn = pack_colours(part, len(stream))
-        return seal(part, bytes([MODELLED]) + stream if drawn is None else bytes([DRAWN]) + drawn)
+        screen = pack_colours(part, len(stream))
+        return seal(part, bytes([MODELLED]) + stream if screen is None else bytes([SCREEN]) + screen)
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
@@ -113,7 +113,7 @@ class L3CCodec:
         if channels != COLOURS:
             return unpack_grey(body, height, width)[..., None]
         kind, stream = body[:1], body[1:]
-        if kind == bytes([DRAWN]):
+        if kind == bytes([SCREEN]):
             return unpack_colours(stream, height, width)
         if kind != bytes([MODELLED]):
             raise CorruptFile("a tile of unknown kind")

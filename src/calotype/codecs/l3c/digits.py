@@ -46,7 +46,7 @@ def samples_of(levels: Any, expected: Any) -> list[Any]:
 
 
 def are_exact(levels: Any) -> Any:
-    """Whether five planes of levels tell their samples exactly; a plane of truths. False where they just may."""
+    """Whether five planes of levels tell their samples exactly; a boolean mask. False where they just may."""
     red, _, blue, _, both = levels
     coarse_red = (both + _COARSE_MAX) // BLUE_DIGITS
     reached = [abs(red + COARSE_DIGIT * coarse_red), abs(blue + COARSE_DIGIT * (both - BLUE_DIGITS * coarse_red))]

@@ -1,7 +1,7 @@
 """What samples leave to be coded. No PyTorch here.
 
 A scale's samples are every second pixel of the next finer scale; where its levels tell them exactly, neither that
-scale's levels nor the picture's colours are coded there.
+scale's levels nor the image's colours are coded there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Known:
     samples: Int32
     """(3, h, w) colours."""
     exact: npt.NDArray[np.bool_]
-    """(h, w) where they are the picture's."""
+    """(h, w) where they are the image's."""
 
     @classmethod
     def of(cls, levels: Int32, expected: Floats) -> Known:

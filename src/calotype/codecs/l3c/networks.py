@@ -1,6 +1,6 @@
 """The networks of every `l3c` recipe (Mentzer et al. 2019, fig. 2 and A1).
 
-Glossary: x picture, d_s levels of scale s (`units.py`), f_s features that scale s hands to the next finer one. What the
+Glossary: x image, d_s levels of scale s (`units.py`), f_s features that scale s hands to the next finer one. What the
 decoder runs is exact; its integers are float32 tensors that hold integers.
 """
 
@@ -52,14 +52,14 @@ class EncoderScale(nn.Module):
         self.latents = nn.Conv2d(width, LATENTS, 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Features before, or the picture, (b, c, 2h, 2w) -> features and levels (b, 5, h, w)."""
+        """Features before, or the image, (b, c, 2h, 2w) -> features and levels (b, 5, h, w)."""
         features = self.down(self.head(features))
         features = features + self.tail(self.blocks(features))
         return features, LEVEL_MAX * self.latents(features)
 
 
 class Analysis(nn.Module):
-    """A picture to the latents of all scales, not yet rounded, in levels."""
+    """An image to the latents of all scales, not yet rounded, in levels."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()

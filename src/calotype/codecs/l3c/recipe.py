@@ -25,7 +25,7 @@ class Recipe(BaseRecipe):
     mixtures: int
     """Logistics per distribution."""
     samples: bool
-    """Whether latents are samples of the picture (`samples.py`) instead of what an encoder network has learned."""
+    """Whether latents are samples of the image (`samples.py`) instead of what an encoder network has learned."""
 
     def __post_init__(self) -> None:
         if self.features < 2 * LATENTS or min(self.up, self.head) < 1 or self.blocks < 0:

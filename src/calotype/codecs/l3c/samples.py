@@ -1,4 +1,4 @@
-"""Latents that are samples of the picture: every second pixel of a scale, told by how it differs from what is expected.
+"""Latents that are samples of the image: every second pixel of a scale, told by how it differs from what is expected.
 
 Recipes with `samples` have no encoder network. The values of scale s are the colours of every 2^s-th pixel. The decoder
 expects those of the next finer scale by interpolation (and knows a quarter of them already); `digits.py` has the levels

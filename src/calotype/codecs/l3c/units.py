@@ -1,6 +1,6 @@
 """Integer units that training, freezing and coding share. No PyTorch here.
 
-Glossary: scale s = 1, 2, 3 has latents d_s at 1/2, 1/4, 1/8 of the picture's size, integers -12 .. 12 ("levels").
+Glossary: scale s = 1, 2, 3 has latents d_s at 1/2, 1/4, 1/8 of the image's size, integers -12 .. 12 ("levels").
 """
 
 SCALES = 3

@@ -27,15 +27,15 @@ from .layout import ORDERS, PLANES, TILES, WEBP, CodedPlane, Values
 from .planes import Plane, code
 
 TILE = 1024  # pixels; what is chosen when encoding
-DRAWN_TILE = 4096  # of drawn pictures, which repeat themselves over long distances
+SCREEN_TILE = 4096  # of screen content, which repeats itself over long distances
 DEFAULT_EFFORT = 5
 ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
-FLAT = 0.3  # share of pixels equal to those left and above, from which on a picture counts as drawn
+FLAT = 0.3  # share of pixels equal to those left and above, from which on an image counts as screen content
 BAND = 32  # rows that are looked at for repeating patterns, in every 8 * BAND
 
 
 class PrismCodec:
-    """Holds nothing but its options: what it knows of pictures it learns from each anew."""
+    """Holds nothing but its options: what it knows of images it learns from each anew."""
 
     info: ClassVar[CodecInfo] = INFO
 
@@ -46,8 +46,8 @@ class PrismCodec:
         """Code the image."""
         effort = options.effort or DEFAULT_EFFORT
         chunk = _code_tiles(image.pixels, TILE, options.threads, partial(_code_tile, image.depth, effort))
-        if max(image.pixels.shape[:2]) > TILE and _is_drawn(image.pixels, image.depth, len(chunk.body)):
-            webp = _code_tiles(image.pixels, DRAWN_TILE, options.threads, _code_webp_tile)
+        if max(image.pixels.shape[:2]) > TILE and _is_screen_content(image.pixels, image.depth, len(chunk.body)):
+            webp = _code_tiles(image.pixels, SCREEN_TILE, options.threads, _code_webp_tile)
             chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
         return Payload(image.pixels.shape, image.depth, (chunk,))
 
@@ -87,7 +87,11 @@ def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
     orders = range(ORDERS_TRIED.get(effort, 1) if pixels.shape[2] >= 3 else 1)
     coded = (bytes([PLANES]) + _code_planes(pixels, depth, effort, order, threads) for order in orders)
     smallest = seal(pixels, min(coded, key=len))
-    return min(smallest, _code_webp_tile(pixels), key=len) if _is_drawn(pixels, depth, len(smallest)) else smallest
+    return (
+        min(smallest, _code_webp_tile(pixels), key=len)
+        if _is_screen_content(pixels, depth, len(smallest))
+        else smallest
+    )
 
 
 def _decode_tile(body: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
@@ -144,10 +148,10 @@ def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads
     return pixels
 
 
-# --- drawn pictures ---------------------------------------------------------------------------------------------------
+# --- screen content ---------------------------------------------------------------------------------------------------
 
 
-def _is_drawn(pixels: Pixels, depth: int, size: int) -> bool:
+def _is_screen_content(pixels: Pixels, depth: int, size: int) -> bool:
     """Whether WebP, which copies what it has seen, may need less than the `size` in bytes that predicting took.
 
     It may where much is flat, as in screenshots and diagrams, or where a sample of the rows shows that patterns repeat.
@@ -168,9 +172,9 @@ def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
     import PIL.Image
 
     colours = MODES[pixels.shape[2]]
-    picture = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, colours)
+    image = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, colours)
     buffer = io.BytesIO()
-    picture.convert("RGBA" if "A" in colours else "RGB").save(
+    image.convert("RGBA" if "A" in colours else "RGB").save(
         buffer, "WEBP", lossless=True, quality=100, method=6, exact=True
     )
     return seal(pixels, bytes([WEBP]) + buffer.getvalue())
@@ -181,10 +185,10 @@ def _decode_webp(body: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.uin
 
     height, width, channels = shape
     try:
-        with PIL.Image.open(io.BytesIO(body), formats=["WEBP"]) as picture:
-            if picture.size != (width, height):
-                raise CorruptFile(f"a tile of {picture.size} pixels where {(width, height)} belong")
-            pixels = np.asarray(picture.convert("RGBA"))
+        with PIL.Image.open(io.BytesIO(body), formats=["WEBP"]) as image:
+            if image.size != (width, height):
+                raise CorruptFile(f"a tile of {image.size} pixels where {(width, height)} belong")
+            pixels = np.asarray(image.convert("RGBA"))
     except (OSError, SyntaxError, ValueError) as error:
         raise CorruptFile(f"a tile's WebP stream is damaged: {error}") from None
     chosen = {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[channels]

@@ -1,4 +1,4 @@
-"""The `vae` codec: pictures to integers, integers to bytes, and back. No PyTorch here.
+"""The `vae` codec: images to integers, integers to bytes, and back. No PyTorch here.
 
 Glossary: y latents (1/16), scaled latents y * gain, z hyper-latents (1/64); `decoded` latents count sixteenths
 (`LATENT_UNIT`) of a scaled latent; `position` is the rate in sixteenths of a step.
@@ -210,7 +210,7 @@ class VAECodec:
     def _bit_worth(self, position: int) -> Floats:
         """Squared error of a scaled latent that a bit is worth, of each latent of a cell (1, latents, 2, 2).
 
-        Synthesis is near an orthonormal transform: in the picture, an error counts as the square of the inverse gain.
+        Synthesis is near an orthonormal transform: in the image, an error counts as the square of the inverse gain.
         """
         importance = self._vector("inverse_gain", position) ** 2
         worth = np.float32(BIT_WORTH) * np.median(importance) / importance

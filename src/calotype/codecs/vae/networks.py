@@ -1,4 +1,4 @@
-"""The networks of every `vae` recipe. Glossary: x picture, y latents, z hyper-latents, t rate position in [0, 1].
+"""The networks of every `vae` recipe. Glossary: x image, y latents, z hyper-latents, t rate position in [0, 1].
 
 Integers here are float32 tensors that hold integers. Scaled latents are `y * gain`; where they meet the entropy model
 they count sixteenths, because predicted means do (`LATENT_UNIT`).

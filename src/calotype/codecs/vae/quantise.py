@@ -40,7 +40,7 @@ def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
     Parameters
     ----------
     tiles
-        Pictures (h, w, 3) to calibrate on, each coded at another rate. Activations beyond those that nearly all of
+        Images (h, w, 3) to calibrate on, each coded at another rate. Activations beyond those that nearly all of
         them have will clip, but never those of plain areas of any colour.
 
     Raises
@@ -82,7 +82,7 @@ class _Part:
         self.run = Observer(network, self._tensors.values())
 
     def ranges(self, name: str) -> Ranges:
-        """Of `<layer>.in` or `<layer>.out`, after the rectifier where one follows."""
+        """Ranges of `<layer>.in` or `<layer>.out`, after the rectifier where one follows."""
         return self.run.ranges(self._tensors[name])
 
     def step(self, blocks: range) -> Floats:
@@ -99,7 +99,7 @@ class _Part:
 
 
 def _corners() -> list[Pixels]:
-    """Plain pictures in the extreme colours; photographs have none, and clipping would tint graphics."""
+    """Plain images in the extreme colours; photographs have none, and clipping would tint graphics."""
     colours = itertools.product((0, 255), repeat=3)
     return [np.full((64, 64, 3), colour, np.uint8) for colour in colours for _ in range(CORNER_RATES)]
 

@@ -23,7 +23,7 @@ class Recipe(BaseRecipe):
     latents: int
     """Channels of y; a multiple of 4."""
     prior: Literal["factorized", "gaussian"]
-    """Of y: one table per channel, or zero-mean Gaussians whose width (and mean) hyper-latents tell."""
+    """Prior of y: one table per channel, or zero-mean Gaussians whose width (and mean) hyper-latents tell."""
     lmbda: tuple[float, float]
     """Rate-distortion trade-off, loss = bpp + lmbda * 255^2 * MSE: at the lowest and at the highest rate."""
     blocks: tuple[int, int] = (0, 0)

@@ -1,0 +1,125 @@
+"""What a loaded model does beyond the contract: another model inside it, views, Pillow's options."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+import calotype
+import calotype.interop.pillow
+from calotype import registry
+from calotype.errors import CalotypeWarning, Unsupported
+from calotype.image import Image
+
+NESTED = """
+from calotype.codec import CodecInfo
+INFO = CodecInfo("nested", wire_version=1, lossless=True, depths=frozenset({8}))
+"""
+NESTED_CODEC = '''
+from . import INFO
+class Nested:
+    """Codes everything with the model that its weights name."""
+    info = INFO
+    def __init__(self, host):
+        codec, digest = host.weights.data.decode().split()
+        self.base = host.model(codec, bytes.fromhex(digest))
+    def encode(self, image, options):
+        return self.base.encode(image, options)
+    def decode(self, payload, options):
+        return self.base.decode(payload, options)
+    def count_bits(self, image, options):
+        return self.base.count_bits(image, options)
+CODEC = Nested
+'''
+
+
+@pytest.fixture
+def nested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], str]:
+    """Install a codec that asks for another model; `nested(codec, digest)` names its weights."""
+    package = tmp_path / "nested_codec"
+    package.mkdir()
+    (package / "__init__.py").write_text(NESTED)
+    (package / "codec.py").write_text(NESTED_CODEC)
+    for name in ("nested_codec", "nested_codec.codec"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_third_parties", lambda: {"nested": "nested_codec", "toy": "calotype_toy"})
+
+    def install(codec: str, digest: bytes) -> str:
+        path = tmp_path / "whole.calow"
+        path.write_bytes(f"{codec} {digest.hex()}".encode())
+        own = registry.Weights.open(path).digest.hex()
+        path.with_suffix(".toml").write_text(f'name = "nested.whole"\ndigest = "{own}"\n')
+        monkeypatch.setenv(registry.SEARCH_PATH, str(tmp_path))
+        return str(path)
+
+    return install
+
+
+def test_a_model_can_have_another_one_inside(nested: Callable[[str, bytes], str], photo: np.ndarray) -> None:
+    model = calotype.load(nested("toy", registry.NO_WEIGHTS))
+    np.testing.assert_array_equal(model.decode(model.encode(photo)), photo)
+    np.testing.assert_array_equal(calotype.decode(model.encode(photo)), photo)
+
+
+def test_a_missing_inner_model_is_named(nested: Callable[[str, bytes], str]) -> None:
+    with pytest.raises(calotype.WeightsNotFound, match="01020304 of the codec 'toy'"):
+        calotype.load(nested("toy", bytes([1, 2, 3, 4])))
+
+
+def test_a_codec_alone_stands_for_its_only_model() -> None:
+    assert calotype.load("toy").name == "toy.plain"
+    assert calotype.load("prism").name == "prism.photo"
+    with pytest.raises(calotype.WeightsNotFound, match=r"several models: deflate.coarse, deflate.fine"):
+        calotype.load("deflate")
+
+
+def test_views_are_joined_and_parted(picture: Callable[..., np.ndarray]) -> None:
+    plain = [Image(picture(9, 8, 3, seed)) for seed in range(6)]
+    pair = Image.of_views(plain[:2])
+    assert pair.views == (2,)
+    field = Image.of_views(plain, rows=2)
+    assert field.views == (2, 3)
+    np.testing.assert_array_equal(field.view(1, 2).pixels, plain[5].pixels)
+    np.testing.assert_array_equal(calotype.decode(calotype.encode(field, model="toy"), view=(1, 0)), plain[3].pixels)
+    for wrong in ([], [plain[0], Image(picture(9, 7, 3))], [plain[0], Image(picture(9, 8, 4))], [pair, pair]):
+        with pytest.raises(Unsupported):
+            Image.of_views(wrong)
+    with pytest.raises(Unsupported, match="do not fill 4 rows"):
+        Image.of_views(plain, rows=4)
+    with pytest.raises(Unsupported, match="profile"):
+        Image.of_views([plain[0], Image(plain[1].pixels, metadata=calotype.Metadata(icc=b"other"))])
+
+
+class TestPillow:
+    def test_lossless_is_lossless(self, photo: np.ndarray) -> None:
+        file = io.BytesIO()
+        Pillow.fromarray(photo).save(file, "CALOTYPE", lossless=True)
+        assert calotype.info(file.getvalue()).codec == calotype.load(lossless=True).card.codec
+        np.testing.assert_array_equal(np.asarray(Pillow.open(file)), photo)
+
+    def test_efforts_arrive(self, photo: np.ndarray) -> None:
+        for effort in (1, 3):
+            file = io.BytesIO()
+            Pillow.fromarray(photo).save(file, "CALOTYPE", lossless=True, effort=effort, threads=1)
+            assert file.getvalue() == calotype.encode(photo, lossless=True, effort=effort, threads=1)
+
+    def test_what_is_not_taken_is_refused(self, photo: np.ndarray) -> None:
+        with pytest.raises(OSError, match="takes no quality"):
+            Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", model="prism.photo", quality=50)
+        with pytest.raises(OSError, match="lossless files have no quality"):
+            Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", lossless=True, quality=50)
+
+    def test_options_of_other_formats_are_left_out_with_a_warning(self, photo: np.ndarray) -> None:
+        with pytest.warns(CalotypeWarning, match="no option optimize, qualty"):
+            Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", model="toy", optimize=True, qualty=30)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", model="toy", threads=1, icc_profile=None)
