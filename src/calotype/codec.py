@@ -69,6 +69,11 @@ class Payload:
     wire_version: int | None = None
     """The version that a file was written with, for decoding; None from `encode`, which writes the newest."""
 
+    @property
+    def bits(self) -> float:
+        """Size of the chunks."""
+        return 8.0 * sum(len(chunk.body) for chunk in self.chunks)
+
 
 class Codec(Protocol):
     """Made for one weights file, or for none; holds no state between calls."""

@@ -52,8 +52,10 @@ class TiledChunk:
     def parse(self, body: bytes) -> tuple[int, list[bytes], tuple[int, ...]]:
         """Side of the tiles in pixels, records, and values of the head. Raises `CorruptFile`."""
         size = self.head.size
-        if len(body) <= size or not 1 <= body[size] <= self.largest_side // SIDE_UNIT:
-            raise CorruptFile("the file lacks its tiles, or their size is none of this codec")
+        if len(body) <= size:
+            raise CorruptFile("the file lacks its tiles")
+        if not 1 <= body[size] <= self.largest_side // SIDE_UNIT:
+            raise CorruptFile(f"tiles of {body[size] * SIDE_UNIT} pixels are none of this codec")
         return body[size] * SIDE_UNIT, split_records(body[size + 1 :]), self.head.unpack_from(body)
 
 

@@ -70,7 +70,7 @@ class CODEC:
         return Image(np.ascontiguousarray(pixels), payload.depth)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
-        return 8.0 * sum(len(chunk.body) for chunk in self.encode(image, options).chunks)
+        return self.encode(image, options).bits
 
     @staticmethod
     def _steps(channels: int, step: int) -> np.ndarray:

@@ -61,7 +61,7 @@ class Toy:
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size of the payload in bits."""
-        return 8.0 * sum(len(chunk.body) for chunk in self.encode(image, options).chunks)
+        return self.encode(image, options).bits
 
 
 def _inflate(body: bytes, shape: tuple[int, ...]) -> Samples:

@@ -69,7 +69,7 @@ class L3CCodec:
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload in bits, by ideal code lengths."""
-        return 8.0 * sum(len(chunk.body) for chunk in self._payload(image, options, BitCounter).chunks)
+        return self._payload(image, options, BitCounter).bits
 
     def _payload(self, image: Image, options: EncodeOptions, make: Callable[[], Encoder | BitCounter]) -> Payload:
         """A payload of what a new coder for each tile and part made."""

@@ -53,7 +53,7 @@ class PrismCodec:
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """The size itself: what adapts cannot be counted without being coded."""
-        return 8.0 * sum(len(chunk.body) for chunk in self.encode(image, options).chunks)
+        return self.encode(image, options).bits
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
