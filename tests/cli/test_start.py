@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,21 @@ def test_a_start_imports_little(folder: Path, arguments: str, others: set[str]) 
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert "calotype.cli.app" in loaded
     assert loaded & (NEVER | others) == set()
+
+
+def test_nothing_is_left_in_the_home_folder(folder: Path, tmp_path: Path) -> None:
+    """ONNX Runtime would leave a device id and a queue of events there; and warn where there is no home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    plain = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    for environment in (plain | {"HOME": str(home)}, plain):
+        for arguments in (
+            ["encode", "photo.png", "-o", "again.calo", "-f"],
+            ["decode", "lossy.calo", "-o", "again.png", "-f"],
+            ["models", "--json"],
+        ):
+            command = [sys.executable, "-m", "calotype", *arguments]
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+            assert len(done.stderr.splitlines()) <= 1  # what was made
+            assert "\x1b" not in done.stderr
+    assert list(home.iterdir()) == []

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ..runtime.onnx import load_onnxruntime
 from .export import SIGNIFICANT_BITS
 
 OPSET = 18
@@ -149,8 +150,7 @@ class Observer:
     """Runs a float network and keeps the ranges of some of its tensors, channel by channel."""
 
     def __init__(self, network: bytes, names: Iterable[str]) -> None:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         model = onnx.load_from_string(network)
         self._outputs = [value.name for value in model.graph.output]
         self._names = sorted(set(names) - set(self._outputs))
