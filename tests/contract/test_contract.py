@@ -120,6 +120,40 @@ def test_the_image_is_recognised(model: calotype.Model, picture: Picture, qualit
     assert error < pixels.std()  # better than a grey area; how good is for benchmarks
 
 
+def _patterns() -> dict[str, Pixels]:
+    """What no photo is: extremes beside each other, (48, 56, 3)."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :56]
+    checker = (x + y) % 2
+    grey = {
+        "checker": 255 * checker,
+        "columns": 255 * (x % 2),
+        "rows": 255 * (y % 2),
+        "dither": np.where(x / 56 + random.uniform(-0.5, 0.5, x.shape) > 0.5, 255, 0),
+        "white": np.full_like(x, 255),
+        "black": np.zeros_like(x),
+    }
+    colours = {
+        "noise": random.choice([0, 255], (48, 56, 3)),
+        "blocks": random.choice([0, 255], (6, 7, 3)).repeat(8, 0).repeat(8, 1),
+        "mosaic": random.integers(0, 256, (16, 19, 3)).repeat(3, 0).repeat(3, 1)[:, :56],
+        "red and green": np.stack([255 * checker, 255 * (1 - checker), 0 * x], -1),
+    }
+    all_ = {name: np.stack([plane] * 3, -1) for name, plane in grey.items()} | colours
+    return {name: pixels.astype(np.uint8) for name, pixels in all_.items()}
+
+
+@pytest.mark.parametrize("name", _patterns())
+def test_patterns_are_coded(model: calotype.Model, name: str) -> None:
+    pixels = _patterns()[name]
+    for channels in (3, 1):
+        image = pixels[..., :channels]
+        decoded = calotype.decode_image(model.encode(image)).pixels
+        assert decoded.shape == image.shape
+        if model.info.lossless:
+            np.testing.assert_array_equal(decoded, image)
+
+
 def test_metadata_comes_back(model: calotype.Model, picture: Picture) -> None:
     metadata = calotype.Metadata(icc=bytes(range(256)), exif=b"MM\0*", xmp=b"")
     data = model.encode(calotype.Image(picture(5, 6, 3), metadata=metadata))

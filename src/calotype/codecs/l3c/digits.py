@@ -1,8 +1,8 @@
 """Samples to levels (see `samples.py`), and which samples levels tell exactly. For NumPy and PyTorch alike.
 
-Green has two digits, fine and coarse, and reaches every colour. Red and blue, counted from where green's correction
-moves them, have a fine digit each and share one level for their coarse ones; what lies further off stays inexact, and
-is coded again at the next finer scale.
+Green has two digits, fine and coarse. Red and blue, counted from where green's correction moves them, have a fine
+digit each and share one level for their coarse ones. What lies further off stays inexact, and is coded again at the next
+finer scale. Green only does so where interpolation overshoots far between saturated pixels; red says it then.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .units import BLUE_DIGITS, COARSE_DIGIT, COLOUR_MAX, LEVEL_MAX, VALUE_MAX, 
 
 _COARSE_MAX = BLUE_DIGITS // 2
 REACH = _COARSE_MAX * COARSE_DIGIT + LEVEL_MAX  # grey values that red and blue can be corrected by
+_GREEN_REACH = LEVEL_MAX * COARSE_DIGIT + LEVEL_MAX
 
 
 def nearest_colours(values: Any) -> Any:
@@ -23,13 +24,16 @@ def nearest_colours(values: Any) -> Any:
 def digits_of(samples: Any, expected: Any) -> list[Any]:
     """Samples and what is expected of them, three planes of whole colours each -> five planes of levels."""
     (r, g, b), (red, green, blue) = samples, expected
-    moved = g - green
+    beyond = abs(g - green) > _GREEN_REACH
+    moved = (g - green).clip(-_GREEN_REACH, _GREEN_REACH)
     coarse = (moved + LEVEL_MAX) // COARSE_DIGIT
     fine, coarser = [], []
     for colour, base in ((r, red), (b, blue)):
         missing = colour - (base + moved).clip(0, COLOUR_MAX)
         coarser.append(((missing + LEVEL_MAX) // COARSE_DIGIT).clip(-_COARSE_MAX, _COARSE_MAX))
         fine.append((missing - COARSE_DIGIT * coarser[-1]).clip(-LEVEL_MAX, LEVEL_MAX))
+    fine[0] = fine[0] * ~beyond + LEVEL_MAX * beyond
+    coarser[0] = coarser[0] * ~beyond + _COARSE_MAX * beyond
     return [fine[0], moved - COARSE_DIGIT * coarse, fine[1], coarse, BLUE_DIGITS * coarser[0] + coarser[1]]
 
 
