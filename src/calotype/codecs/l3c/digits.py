@@ -1,8 +1,8 @@
 """Samples to levels (see `samples.py`), and which samples levels tell exactly. For NumPy and PyTorch alike.
 
 Green has two digits, fine and coarse. Red and blue, counted from where green's correction moves them, have a fine
-digit each and share one level for their coarse ones. What lies further off stays inexact, and is coded again at the next
-finer scale. Green only does so where interpolation overshoots far between saturated pixels; red says it then.
+digit each and share one level for their coarse ones. What lies further off stays inexact, and is coded again at the
+next finer scale. Green only does so where interpolation overshoots far between saturated pixels; red says it then.
 """
 
 from __future__ import annotations
