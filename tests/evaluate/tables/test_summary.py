@@ -154,3 +154,14 @@ def test_ratios_are_within_a_round() -> None:
     assert ours.decode_ratio == {"jxl-e7": pytest.approx(0.5)}
     assert on_two.decode_ratio == {}
     assert (ours.bpp, ours.start_seconds, ours.encode_peak_bytes) == (1.0, 1.1, 102)
+
+
+def test_error_bounds_are_columns() -> None:
+    rows = [row("ours", "a", bound, 6.0 / bound, 40.0, kind="near-lossless") for bound in (1, 2)]
+    rows += [row("other", "a", 2, 6.0, 40.0, kind="near-lossless")]
+    bounds, found = sets(rows).near_lossless()
+    assert bounds == ["1", "2"]
+    assert [(series.codec, cells) for series, cells in found] == [
+        ("ours", ["2.000", "1.000"]),
+        ("other", ["", "2.000"]),
+    ]

@@ -55,6 +55,16 @@ class ImageSet:
     def of_kind(self, kind: str) -> list[Series]:
         return [series for series in self.series.values() if series.kind == kind and series.points]
 
+    def near_lossless(self) -> tuple[list[str], list[tuple[Series, list[str]]]]:
+        """The error bounds measured, and the bpsp of each near-lossless codec at them; "" where it has no point."""
+        found = self.of_kind("near-lossless")
+        bounds = sorted({point.quality for series in found for point in series.points})
+        rows = []
+        for each in found:
+            by_bound = {point.quality: f"{point.bpsp:.3f}" for point in each.points}
+            rows.append((each, [by_bound.get(bound, "") for bound in bounds]))
+        return [f"{bound:g}" for bound in bounds], rows
+
     def anchors(self) -> dict[str, tuple[str, Curve]]:
         """Title and PSNR curve of each of `ANCHORS` that is there."""
         jpegs = [self.series[name].curve() for name in BOTH_JPEGS if name in self.series]
