@@ -109,6 +109,14 @@ def test_curves_that_do_not_overlap_have_no_difference() -> None:
     assert sets([*along("ours"), *higher]).differences("ours") == []
 
 
+def test_codecs_without_a_point_are_no_anchors() -> None:
+    refused = [row("webp", "a", 0, 1.0, 30.0, error="webp takes RGB", applicable=False)]
+    found = sets([*along("ours"), *along("jpeg-420"), *refused])
+    assert [*found.anchors()] == ["jpeg-420"]
+    assert [difference.anchor for difference in found.differences("ours")] == ["jpeg-420"]
+    assert found.differences("webp") == []
+
+
 def test_published_curves_go_with_their_set_only_if_it_is_whole() -> None:
     published = {VTM: Published(VTM, "somewhere", [(0.9 * bpp, psnr) for bpp, psnr in CURVE])}
     kodak = [
