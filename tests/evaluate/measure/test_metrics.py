@@ -47,7 +47,7 @@ def photos() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("quality", [95, 30])
-def test_real_pictures_agree_with_other_implementations(photos: dict[str, np.ndarray], quality: int) -> None:
+def test_real_images_agree_with_other_implementations(photos: dict[str, np.ndarray], quality: int) -> None:
     torch = pytest.importorskip("torch")
     other = pytest.importorskip("pytorch_msssim")
     reference = pytest.importorskip("skimage.metrics").peak_signal_noise_ratio
@@ -61,7 +61,7 @@ def test_real_pictures_agree_with_other_implementations(photos: dict[str, np.nda
 
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.missing() is None])
-def test_metrics_order_pictures_by_quality(photos: dict[str, np.ndarray], name: str) -> None:
+def test_metrics_order_images_by_quality(photos: dict[str, np.ndarray], name: str) -> None:
     metric, a = METRICS[name], photos["coffee"][:200, :240]
     values = [measured(name, a, jpeg(a, quality)) for quality in (10, 40, 90)]
     assert values == sorted(values, reverse=metric.better == "lower")
@@ -172,7 +172,7 @@ def test_compare(picture: Callable[..., np.ndarray]) -> None:
     assert compare(Image(a), Image(b)).psnr == pytest.approx(psnr(a[..., :3], b[..., :3]))
 
 
-def test_small_pictures_have_no_ms_ssim(photo: np.ndarray) -> None:
+def test_small_images_have_no_ms_ssim(photo: np.ndarray) -> None:
     assert compare(Image(photo), Image(photo)).ms_ssim is None
     with pytest.raises(Unsupported, match="161"):
         ms_ssim(photo, photo)
@@ -185,6 +185,6 @@ def test_sixteen_bits() -> None:
     assert (found.psnr, found.largest_error) == (0, 65535)
 
 
-def test_pictures_that_differ_in_kind_are_refused(photo: np.ndarray) -> None:
+def test_images_that_differ_in_kind_are_refused(photo: np.ndarray) -> None:
     with pytest.raises(Unsupported, match="40 RGB"):
         compare(Image(photo), Image(photo[..., :1]))

@@ -26,7 +26,7 @@ Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Picture = Callable[..., npt.NDArray[np.uint8]]
 
 KODAK_BPSP = [("png", 1, 4.457), ("webp-lossless", 8, 3.112), ("jxl-lossless-e7", 1, 2.902)]
-"""Bits per sub-pixel: name, every how many pictures, mean. WebP, slow, has 3.166 over all 24."""
+"""Bits per sub-pixel: name, every how many images, mean. WebP, slow, has 3.166 over all 24."""
 KODAK_TOLERANCE = 0.005  # of a size: versions of zlib differ by 0.3 %
 
 SHAPES = [(17, 23), (1, 1), (1, 9), (9, 1)]
@@ -77,7 +77,7 @@ def largest_error(a: Samples, b: Samples) -> int:
 
 
 def test_ladders_rise(rival: Rival, picture: Picture) -> None:
-    """Files grow and errors fall: at the ends and in the middle, for small pictures hide small steps."""
+    """Files grow and errors fall: at the ends and in the middle, for small images hide small steps."""
     pixels = sample(rival, picture, 96, 120)
     ladder = rival.ladder
     rungs = [ladder[0], ladder[len(ladder) // 2], ladder[-1]] if rival.kind != "lossless" else [ladder[0]]
@@ -94,7 +94,7 @@ def test_files_of_all_shapes_decode(rival: Rival, picture: Picture) -> None:
         decoded = coded(rival, pixels, rival.ladder[-1])
         assert decoded.shape == pixels.shape
         assert decoded.dtype == pixels.dtype
-        assert squared_error(pixels, decoded) < 300  # it is the same picture, not shifted and no other colours
+        assert squared_error(pixels, decoded) < 300  # it is the same image, not shifted and no other colours
 
 
 def test_threads_do_not_change_the_picture(rival: Rival, picture: Picture) -> None:
@@ -299,7 +299,7 @@ def test_lossless_sizes_on_kodak(name: str, step: int, bpsp: float) -> None:
     rival = runnable(*find_rivals([name]))
     paths = sorted(Path(data, "eval", "kodak").glob("*.png"))
     if len(paths) != 24:
-        pytest.skip(f"{data}/eval/kodak does not hold the 24 pictures")
+        pytest.skip(f"{data}/eval/kodak does not hold the 24 images")
     with ThreadPoolExecutor(2) as pool:
         sizes = list(pool.map(lambda path: _bpsp(rival, path), paths[::step]))
     assert np.mean(sizes) == pytest.approx(bpsp, rel=KODAK_TOLERANCE)

@@ -109,6 +109,14 @@ def test_curves_that_do_not_overlap_have_no_difference() -> None:
     assert sets([*along("ours"), *higher]).differences("ours") == []
 
 
+def test_codecs_without_a_point_are_no_anchors() -> None:
+    refused = [row("webp", "a", 0, 1.0, 30.0, error="webp takes RGB", applicable=False)]
+    found = sets([*along("ours"), *along("jpeg-420"), *refused])
+    assert [*found.anchors()] == ["jpeg-420"]
+    assert [difference.anchor for difference in found.differences("ours")] == ["jpeg-420"]
+    assert found.differences("webp") == []
+
+
 def test_published_curves_go_with_their_set_only_if_it_is_whole() -> None:
     published = {VTM: Published(VTM, "somewhere", [(0.9 * bpp, psnr) for bpp, psnr in CURVE])}
     kodak = [
@@ -154,3 +162,14 @@ def test_ratios_are_within_a_round() -> None:
     assert ours.decode_ratio == {"jxl-e7": pytest.approx(0.5)}
     assert on_two.decode_ratio == {}
     assert (ours.bpp, ours.start_seconds, ours.encode_peak_bytes) == (1.0, 1.1, 102)
+
+
+def test_error_bounds_are_columns() -> None:
+    rows = [row("ours", "a", bound, 6.0 / bound, 40.0, kind="near-lossless") for bound in (1, 2)]
+    rows += [row("other", "a", 2, 6.0, 40.0, kind="near-lossless")]
+    bounds, found = sets(rows).near_lossless()
+    assert bounds == ["1", "2"]
+    assert [(series.codec, cells) for series, cells in found] == [
+        ("ours", ["2.000", "1.000"]),
+        ("other", ["", "2.000"]),
+    ]

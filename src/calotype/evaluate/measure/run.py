@@ -82,21 +82,24 @@ def bench(
         count = _Count(len(wanted) - len(todo), len(wanted), report)
         queue = _Shared(todo)
 
-        def work() -> None:
-            with _Slot(timeout) as slot, queue:
+        def work(slot: _Slot) -> None:
+            with slot, queue:
                 for job in queue:
                     row = _measure(slot, job, metrics, jobs, kept)
                     if not queue.stopped:  # then the worker may have been stopped too
                         table.put(row)
                         count.add(row)
 
+        slots = [_Slot(timeout) for _ in range(jobs)]
         with ThreadPoolExecutor(jobs) as pool:
             try:  # begins before the first thread does: an interrupt may come at once
-                futures = [pool.submit(work) for _ in range(jobs)]
+                futures = [pool.submit(work, slot) for slot in slots]
                 while wait(futures, timeout=PATIENCE, return_when=FIRST_EXCEPTION).not_done and not queue.stopped:
                     pass
             finally:
                 queue.stopped = True
+                for slot in slots:
+                    slot.stop()  # an interrupt does not wait for what is being coded
         for future in futures:
             future.result()
         return [row for row in map(table.get, keys) if row is not None]
@@ -114,6 +117,11 @@ class _Slot:
             self.__exit__()
             self._worker = Worker(codec, threads=1, timeout=self.timeout)
         return self._worker
+
+    def stop(self) -> None:
+        """End what is being coded; from any thread."""
+        if (worker := self._worker) is not None:
+            worker.stop()
 
     def __enter__(self) -> _Slot:
         return self

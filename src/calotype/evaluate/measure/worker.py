@@ -94,7 +94,12 @@ class Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def stop(self) -> None:
+        """Kill the process; from any thread. What it codes now fails."""
+        self._process.kill()
+
     def close(self) -> None:
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.communicate()
 

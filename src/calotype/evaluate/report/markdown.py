@@ -113,15 +113,10 @@ def _bpsp(series: Series | None, reference: Series | None) -> str:
 def near_lossless_parts(bench: Bench) -> list[str]:
     parts = []
     for measured in bench.sets.values():
-        found = measured.of_kind("near-lossless")
-        bounds = sorted({point.quality for series in found for point in series.points})
-        rows = []
-        for series in found:
-            by_bound = {point.quality: f"{point.bpsp:.3f}" for point in series.points}
-            rows.append([series.title, *(by_bound.get(bound, "") for bound in bounds)])
+        bounds, rows = measured.near_lossless()
         if rows:
-            head = (f"{measured.name}, bpsp at a largest error of", *(f"{bound:g}" for bound in bounds))
-            parts.append(table(head, rows))
+            head = (f"{measured.name}, bpsp at a largest error of", *bounds)
+            parts.append(table(head, ([series.title, *cells] for series, cells in rows)))
     return ["## Near-lossless", *parts] if parts else []
 
 

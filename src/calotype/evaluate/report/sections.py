@@ -142,14 +142,10 @@ def lossless(bench: Bench) -> str:
 def near_lossless(bench: Bench) -> str:
     parts = []
     for measured in bench.sets.values():
-        found = measured.of_kind("near-lossless")
-        bounds = sorted({point.quality for series in found for point in series.points})
-        rows = []
-        for series in found:
-            by_bound = {point.quality: f"{point.bpsp:.3f}" for point in series.points}
-            rows.append(markup.row(series.title, [by_bound.get(bound, "") for bound in bounds], own=series.own))
+        bounds, rows = measured.near_lossless()
         if rows:
-            parts.append(markup.table((f"{measured.name}, largest error", *(f"{bound:g}" for bound in bounds)), rows))
+            lines = (markup.row(series.title, cells, own=series.own) for series, cells in rows)
+            parts.append(markup.table((f"{measured.name}, largest error", *bounds), lines))
     note = "<p class='note'>Bits per sub-pixel of whole files.</p>"
     return markup.section("near-lossless", "Near-lossless", "".join(parts) + note) if parts else ""
 

@@ -55,22 +55,30 @@ class ImageSet:
     def of_kind(self, kind: str) -> list[Series]:
         return [series for series in self.series.values() if series.kind == kind and series.points]
 
+    def near_lossless(self) -> tuple[list[str], list[tuple[Series, list[str]]]]:
+        """The error bounds measured, and the bpsp of each near-lossless codec at them; "" where it has no point."""
+        found = self.of_kind("near-lossless")
+        bounds = sorted({point.quality for series in found for point in series.points})
+        rows = []
+        for each in found:
+            by_bound = {point.quality: f"{point.bpsp:.3f}" for point in each.points}
+            rows.append((each, [by_bound.get(bound, "") for bound in bounds]))
+        return [f"{bound:g}" for bound in bounds], rows
+
     def anchors(self) -> dict[str, tuple[str, Curve]]:
-        """Title and PSNR curve of each of `ANCHORS` that is there."""
-        jpegs = [self.series[name].curve() for name in BOTH_JPEGS if name in self.series]
-        found: dict[str, tuple[str, Curve]] = {}
-        for name in ANCHORS:
-            if name in self.published:
-                found[name] = self.published[name].title, self.published[name].curve()
-            elif name in self.series:
-                found[name] = self.series[name].title, self.series[name].curve()
-            elif name == JPEG and len(jpegs) == len(BOTH_JPEGS):
-                found[name] = "JPEG, the better of 4:2:0 and 4:4:4 at each PSNR", envelope(*jpegs)
-        return found
+        """Title and PSNR curve of each of `ANCHORS` that is there and has points."""
+        curves = {name: (each.title, each.curve()) for name, each in self.series.items()}
+        curves |= {name: (entry.title, entry.curve()) for name, entry in self.published.items()}
+        jpegs = [curves[name][1] for name in BOTH_JPEGS if name in curves]
+        if len(jpegs) == len(BOTH_JPEGS) and all(jpegs):
+            curves[JPEG] = "JPEG, the better of 4:2:0 and 4:4:4 at each PSNR", envelope(*jpegs)
+        return {name: curves[name] for name in ANCHORS if name in curves and curves[name][1]}
 
     def differences(self, codec: str) -> list[Difference]:
         """Differences of one codec to each anchor that its curve overlaps with."""
         curve = self.series[codec].curve()
+        if not curve:
+            return []
         found = []
         for name, (title, anchor) in self.anchors().items():
             if name == codec:
