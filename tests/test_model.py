@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import pickle
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,3 +125,50 @@ class TestPillow:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", model="toy", threads=1, icc_profile=None)
+
+
+class TestPython:
+    """What Python users expect of an image library."""
+
+    def test_images_are_arrays(self, picture: Callable[..., np.ndarray]) -> None:
+        for channels in (1, 3):
+            image = Image(picture(9, 8, channels))
+            array = np.asarray(image)
+            np.testing.assert_array_equal(array, calotype.decode(calotype.encode(image, model="toy")))
+            assert np.shares_memory(array, image.pixels)
+            assert np.asarray(image, np.float32).dtype == np.float32
+            assert not np.shares_memory(np.array(image), image.pixels)
+            with pytest.raises(ValueError, match="copy"):
+                np.asarray(image, np.float32, copy=False)
+
+    def test_open_files_are_read_and_written(self, photo: np.ndarray, tmp_path: Path) -> None:
+        file = io.BytesIO()
+        calotype.write(file, photo, model="toy")
+        file.seek(0)
+        np.testing.assert_array_equal(calotype.read(file).pixels, photo)
+        calotype.write(tmp_path / "a.png", photo)
+        with open(tmp_path / "a.png", "rb") as opened:
+            np.testing.assert_array_equal(calotype.read(opened).pixels, photo)
+            opened.seek(0)
+            with pytest.raises(Unsupported, match="read whole"):
+                calotype.read(opened, region=(0, 0, 1, 1))
+
+    def test_models_are_pickled_by_name(self, photo: np.ndarray) -> None:
+        for name, precision in (("toy.plain", None), ("vae.swift", "float")):
+            model = calotype.load(name, precision=precision)
+            again = pickle.loads(pickle.dumps(model))
+            assert (again.name, again.precision) == (name, precision)
+            assert again.codec is model.codec  # opened once
+            assert len(pickle.dumps(model)) < 10_000
+
+    @pytest.mark.parametrize("wrong", ["photo.png", b"bytes", None, [[1, 2], [3, 4]], 7], ids=repr)
+    def test_what_is_no_image_is_a_type_error(self, wrong: Any) -> None:
+        with pytest.raises(TypeError, match=r"an image is an array, a .* or a Pillow image, not"):
+            calotype.encode(wrong)
+
+    def test_what_is_no_file_is_a_type_error(self) -> None:
+        with pytest.raises(TypeError, match="bytes"):
+            calotype.decode("photo.calo")  # type: ignore[arg-type]
+
+    def test_the_package_shows_its_names_only(self) -> None:
+        assert set(dir(calotype)) == {*calotype.__all__, "__version__"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import IO, TypeAlias, Unpack
 
 from . import io, registry
@@ -244,37 +245,50 @@ def _count_layers(data: bytearray) -> int:
     return count
 
 
-def read(path: PathLike, **options: Unpack[DecodeKeywords]) -> Image:
+def read(source: PathLike | IO[bytes], **options: Unpack[DecodeKeywords]) -> Image:
     """Read a `.calo` file or an image file (PNG, JPEG, WebP, TIFF, ...), told apart by their first bytes.
 
-    Options are those of `decode`; an image file takes `max_pixels` only, and `threads` change nothing there.
+    The source is a path, or a file open for reading in binary, which is read to its end. Options are those of `decode`;
+    an image file takes `max_pixels` only, and `threads` change nothing there.
     """
     wanted = DecodeOptions.of(**options)
-    with open(path, "rb") as file:
-        start = file.read(8)
-        if is_calotype(start):
-            return decode_with(start + file.read(), wanted)
-    if wanted != DecodeOptions(threads=wanted.threads, max_pixels=wanted.max_pixels):
-        raise Unsupported(f"{os.fspath(path)!r} is no {ENDING} file: it is read whole, without options of decoding")
-    return io.read_image(path, wanted.max_pixels)
+    if hasattr(source, "read"):
+        return _read(BytesIO(source.read()), wanted)
+    with open(source, "rb") as file:
+        return _read(file, wanted)
+
+
+def _read(file: IO[bytes], options: DecodeOptions) -> Image:
+    start = file.read(8)
+    if is_calotype(start):
+        return decode_with(start + file.read(), options)
+    if options != DecodeOptions(threads=options.threads, max_pixels=options.max_pixels):
+        raise Unsupported(f"options of decoding are for {ENDING} files; an image file is read whole")
+    file.seek(0)
+    return io.read_image(file, options.max_pixels)
 
 
 def write(
-    path: PathLike,
+    target: PathLike | IO[bytes],
     image: ImageLike,
     quality: float | None = None,
     *,
     model: PathLike | Model | None = None,
     **options: Unpack[EncodeKeywords],
 ) -> None:
-    """Write a `.calo` file, or an image file if the path ends so. A failure leaves no file."""
+    """Write a `.calo` file, or an image file if the path ends so. A failure leaves no file.
+
+    A file that is open for writing in binary gets a `.calo` file.
+    """
     wanted = EncodeOptions(quality, **options)
-    if os.fspath(path).lower().endswith(ENDING):
-        io.write_bytes(path, choose(model, wanted).encode_with(image, wanted))
+    if hasattr(target, "write"):
+        target.write(choose(model, wanted).encode_with(image, wanted))
+    elif os.fspath(target).lower().endswith(ENDING):
+        io.write_bytes(target, choose(model, wanted).encode_with(image, wanted))
     elif model is not None or wanted != EncodeOptions(threads=wanted.threads):
-        raise Unsupported(f"quality, model, target and effort belong to {ENDING} files, not to {os.fspath(path)!r}")
+        raise Unsupported(f"quality, model, target and effort belong to {ENDING} files, not to {os.fspath(target)!r}")
     else:
-        io.write_image(path, as_image(image))
+        io.write_image(target, as_image(image))
 
 
 def load(

@@ -45,6 +45,10 @@ class Unsupported(CalotypeError):
     """A request that the chosen codec cannot fulfil: bit depth, colour, option."""
 
 
+class WrongType(Unsupported, TypeError):
+    """An argument of a type that cannot be meant."""
+
+
 class BatchFailed(CalotypeError):
     """Some of a batch failed, after all of it was tried; nothing of the others is lost."""
 

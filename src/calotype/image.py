@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,13 @@ class Image:
     def view(self, *index: int) -> Image:
         """One view as a plain image, with the metadata."""
         return Image(self.pixels[index], self.depth, self.metadata)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """The samples for `numpy.asarray(image)`; without the last dimension where there is one channel."""
+        pixels = self.pixels[..., 0] if self.channels == 1 else self.pixels
+        if copy is False and dtype is not None and np.dtype(dtype) != pixels.dtype:
+            raise ValueError(f"an array of {np.dtype(dtype)} would be a copy of these {pixels.dtype} samples")
+        return np.array(pixels, dtype, copy=bool(copy) or None)
 
     @property
     def views(self) -> tuple[int, ...]:

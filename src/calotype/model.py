@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, cast
 
@@ -14,7 +15,17 @@ import numpy.typing as npt
 from . import io, registry
 from .codec import Chunk, Codec, CodecInfo, Payload
 from .container import METADATA_TAGS, Buffer, Header, pack, unpack_cut
-from .errors import BatchFailed, CalotypeError, CorruptFile, Desync, PartialFile, Unsupported, UnsupportedFile
+from .errors import (
+    BatchFailed,
+    CalotypeError,
+    CorruptFile,
+    Desync,
+    PartialFile,
+    Unsupported,
+    UnsupportedFile,
+    WeightsNotFound,
+    WrongType,
+)
 from .image import Image, Metadata, Pixels
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions, asked
 from .parallel import at_a_time, in_order
@@ -39,6 +50,12 @@ class Model:
     codec: Codec
     device: str | None = None
     """Where PyTorch runs its networks, as `cuda:0`; None is ONNX Runtime on the processor."""
+    precision: str | None = None
+    """How networks compute that decide no integers of a file, if it was asked for."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its name: it is opened again where it arrives."""
+        return reopen_model, (self.card, self.device, self.precision)
 
     @property
     def name(self) -> str:
@@ -174,7 +191,14 @@ class CodedFile:
 def open_model(card: ModelInfo, device: str | None = None, precision: str | None = None) -> Model:
     """Load a model where it is to run; as `calotype.load`."""
     device = resolve_device(device)
-    return Model(card, registry.open_codec(card, device, precision), device)
+    return Model(card, registry.open_codec(card, device, precision), device, precision)
+
+
+def reopen_model(card: ModelInfo, device: str | None, precision: str | None) -> Model:
+    """Load a model that was pickled: the installed one with its digest, else the file it came from."""
+    with suppress(WeightsNotFound):  # then it may lie where it lay
+        card = registry.find_digest(card.codec, card.digest)
+    return open_model(card, device, precision)
 
 
 def check_options(card: ModelInfo, options: EncodeOptions | DecodeOptions) -> None:
@@ -195,19 +219,19 @@ def check_options(card: ModelInfo, options: EncodeOptions | DecodeOptions) -> No
 
 
 def as_image(image: Any) -> Image:
-    """An `Image` of what users have. Raises `Unsupported`."""
+    """An `Image` of what users have. Raises `WrongType` for what is none, `Unsupported` for what is not taken."""
     if isinstance(image, Image):
         return image
     if isinstance(image, np.ndarray):
         return Image.from_array(image)
     if hasattr(image, "getexif"):  # a Pillow image; Pillow may not even be imported
         return io.from_pillow(image)
-    raise Unsupported(f"an image is an array, a calotype.Image or a Pillow image, not {type(image).__name__}")
+    raise WrongType(f"an image is an array, a calotype.Image or a Pillow image, not {type(image).__name__}")
 
 
 def as_array(image: Image) -> Pixels:
     """The samples; without the last dimension where there is one channel."""
-    return image.pixels[..., 0] if image.channels == 1 else image.pixels
+    return cast(Pixels, np.asarray(image))
 
 
 def run_batch(work: Callable[[Item], Result], items: Iterable[Item], what: str, threads: int) -> list[Result]:
