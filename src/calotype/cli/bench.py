@@ -138,7 +138,7 @@ def _time(
 def _shape(text: str) -> tuple[int, ...]:
     """The shape of an image's views: () of "", (2,) of "2", (9, 9) of "9x9"."""
     sides = text.split("x") if text else []
-    if not all(side.isdecimal() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
         raise typer.BadParameter(f"{text!r} is no number of views, such as 2 or 9x9")
     return tuple(map(int, sides))
 

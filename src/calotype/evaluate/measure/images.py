@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import CalotypeError, Unsupported
+from ...errors import CalotypeError
 from ...image import Image
 from ...io import PICTURE_ENDINGS, read_image
 
@@ -47,7 +47,8 @@ def find_images(sources: Iterable[Path], views: Sequence[int] = (), *, rgb: bool
     Parameters
     ----------
     views
-        Shape of the views of an image, each a file: with (2,) every two files of a folder make one image.
+        Shape of the views of an image, each a file: with (2,) every two files of a folder make one image, with (9, 9)
+        every 81, row by row.
     rgb
         Convert every image to 8-bit RGB; else they are measured as they are.
 
@@ -101,11 +102,10 @@ def _groups(sources: Iterable[Path]) -> list[list[Path]]:
 @lru_cache(maxsize=4)  # jobs go through the ladder of one image first
 def _read(file: ImageFile) -> Image:
     parts = [read_image(path) for path in file.paths]
-    if len({(part.pixels.shape, part.depth) for part in parts}) > 1:
-        raise Unsupported(f"the views of {file.name} differ in size, channels or depth")
-    pixels = np.stack([part.pixels for part in parts]).reshape(*file.views, *parts[0].pixels.shape)
-    image = Image(pixels, parts[0].depth)  # type: ignore[arg-type]
-    image = to_rgb(image) if file.rgb else image
+    image = parts[0]
+    if file.views:
+        image = Image.of_views(parts, rows=file.views[0] if len(file.views) > 1 else None)
+    image = to_rgb(image) if file.rgb else Image(image.pixels, image.depth)
     image.pixels.flags.writeable = False
     return image
 
