@@ -109,7 +109,9 @@ def _default(options: EncodeOptions) -> ModelInfo:
         if model.default and _is_for(model.info, options):
             return model
     kind = "with a bound on the error" if options.max_error is not None else "lossless" if options.lossless else "lossy"
-    raise WeightsNotFound(f"no default model {kind} is installed; name one of: {_installed()}")
+    others = ", ".join(model.name for model in list_models() if _is_for(model.info, options))
+    hint = f"name one of: {others}" if others else "and no other such model"
+    raise WeightsNotFound(f"no default model {kind} is installed, {hint}")
 
 
 def _is_for(info: CodecInfo, options: EncodeOptions) -> bool:
