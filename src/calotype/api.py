@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import IO, TypeAlias, Unpack
@@ -318,7 +319,8 @@ def load(
     Unsupported
         There is no such device or precision, or no PyTorch; or the model is not lossless.
     """
-    return open_model(find(model, EncodeOptions(lossless=lossless)), device, precision)
+    card = find(model, EncodeOptions(lossless=lossless))
+    return open_model(card, device, precision, _exact_beside(card) if model is None else None)
 
 
 def find(model: PathLike | None, options: EncodeOptions) -> ModelInfo:
@@ -337,8 +339,23 @@ def find(model: PathLike | None, options: EncodeOptions) -> ModelInfo:
 
 
 def choose(model: PathLike | Model | None, options: EncodeOptions, device: str | None = None) -> Model:
-    """As `find`, but loaded; a loaded model stands for itself."""
-    return model if isinstance(model, Model) else open_model(find(model, options), device)
+    """As `find`, but loaded; a loaded model stands for itself.
+
+    The default lossy model leaves images that it is not for to the default lossless one (`fallback`).
+    """
+    if isinstance(model, Model):
+        return model
+    card = find(model, options)
+    return open_model(card, device, exact=_exact_beside(card) if model is None else None)
+
+
+def _exact_beside(card: ModelInfo) -> ModelInfo | None:
+    """The default lossless model, beside a lossy one."""
+    if card.info.lossless:
+        return None
+    with suppress(WeightsNotFound):
+        return registry.find(None, EncodeOptions(lossless=True))
+    return None
 
 
 def info(data: Buffer) -> FileInfo:

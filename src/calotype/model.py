@@ -26,6 +26,7 @@ from .errors import (
     WeightsNotFound,
     WrongType,
 )
+from .fallback import Fallback
 from .image import Image, Metadata, Pixels
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions, asked
 from .parallel import at_a_time, in_order
@@ -52,10 +53,12 @@ class Model:
     """Where PyTorch runs its networks, as `cuda:0`; None is ONNX Runtime on the processor."""
     precision: str | None = None
     """How networks compute that decide no integers of a file, if it was asked for."""
+    exact: ModelInfo | None = None
+    """A lossless model for images that this one is not for; None where this one was asked for by name."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by its name: it is opened again where it arrives."""
-        return reopen_model, (self.card, self.device, self.precision)
+        return reopen_model, (self.card, self.device, self.precision, self.exact)
 
     @property
     def name(self) -> str:
@@ -75,20 +78,17 @@ class Model:
         image = as_image(image)
         check_options(self.card, options)
         _check_capability(self.info, image)
-        target = options.target
-        if target is None:
-            return self._encode(image, options)
-        limit = target.limit(image.pixels[..., 0].size)
         plain = replace(options, target_bytes=None, target_bpp=None)
-        if self.info.accepts("quality"):
-            return largest_within(lambda quality: self._encode(image, replace(plain, quality=quality)), limit)
-        data = self._encode(image, plain)
-        if len(data) > limit:
-            raise Unsupported(
-                f"the file of {self.name} has {len(data):,} bytes, above {limit:,}, and it has one size only; "
-                "use a lossy model"
-            )
-        return data
+        fallback = self._fallback(image, plain)
+        if options.target is not None:
+            return self._encode_within(image, plain, options.target.limit(image.pixels[..., 0].size), fallback)
+        payload = self.codec.encode(image, plain)
+        data = self._pack(image, payload)
+        if fallback is None:
+            return data
+        written = replace(payload, wire_version=self.info.wire_version)
+        shown = DecodeOptions(threads=plain.threads)
+        return fallback.instead_of(data, plain.quality, lambda: self.codec.decode(written, shown))
 
     def encode_batch(
         self, images: Iterable[ImageLike], quality: float | None = None, **options: Unpack[EncodeKeywords]
@@ -164,8 +164,30 @@ class Model:
             raise Unsupported(f"the file has {len(coded)} layers, not {options.layers}")
         return coded[: options.layers]
 
-    def _encode(self, image: Image, options: EncodeOptions) -> bytes:
-        return self._pack(image, self.codec.encode(image, options))
+    def _encode_within(self, image: Image, options: EncodeOptions, limit: int, fallback: Fallback | None) -> bytes:
+        """The largest file of at most `limit` bytes."""
+
+        def encode(quality: float | None) -> bytes:
+            return self._pack(image, self.codec.encode(image, replace(options, quality=quality)))
+
+        if fallback is not None and (exact := fallback.within(limit)) is not None:
+            return exact
+        if self.info.accepts("quality"):
+            return largest_within(encode, limit)
+        data = encode(None)
+        if len(data) > limit:
+            raise Unsupported(
+                f"the file of {self.name} has {len(data):,} bytes, above {limit:,}, and it has one size only; "
+                "use a lossy model"
+            )
+        return data
+
+    def _fallback(self, image: Image, options: EncodeOptions) -> Fallback | None:
+        """What an image becomes that this model is not for, if there is a model for it."""
+        if self.exact is None or not self.exact.info.takes_image(image):
+            return None
+        card, lossless = self.exact, EncodeOptions(lossless=True, threads=options.threads)
+        return Fallback(image, lambda: open_model(card).encode_with(image, lossless))
 
     def _pack(self, image: Image, payload: Payload) -> bytes:
         header = Header(self.card.codec, self.info.wire_version, self.card.digest, payload.shape, payload.depth)
@@ -188,17 +210,19 @@ class CodedFile:
         return cls(*unpack_cut(view[: options.max_bytes], options.max_pixels))
 
 
-def open_model(card: ModelInfo, device: str | None = None, precision: str | None = None) -> Model:
-    """Load a model where it is to run; as `calotype.load`."""
+def open_model(
+    card: ModelInfo, device: str | None = None, precision: str | None = None, exact: ModelInfo | None = None
+) -> Model:
+    """Load a model where it is to run; as `calotype.load`. `exact` is for images that it is not for."""
     device = resolve_device(device)
-    return Model(card, registry.open_codec(card, device, precision), device, precision)
+    return Model(card, registry.open_codec(card, device, precision), device, precision, exact)
 
 
-def reopen_model(card: ModelInfo, device: str | None, precision: str | None) -> Model:
+def reopen_model(card: ModelInfo, device: str | None, precision: str | None, exact: ModelInfo | None) -> Model:
     """Load a model that was pickled: the installed one with its digest, else the file it came from."""
     with suppress(WeightsNotFound):  # then it may lie where it lay
         card = registry.find_digest(card.codec, card.digest)
-    return open_model(card, device, precision)
+    return open_model(card, device, precision, exact)
 
 
 def check_options(card: ModelInfo, options: EncodeOptions | DecodeOptions) -> None:

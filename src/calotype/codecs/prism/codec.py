@@ -7,15 +7,15 @@ in which the planes are coded, each with those before it as references.
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import partial
 from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ...codec import Chunk, CodecInfo, Host, Payload
+from ...coding.screen import repeats_itself
 from ...errors import CorruptFile
 from ...image import MODES, Image, Pixels, empty
 from ...options import DecodeOptions, EncodeOptions
@@ -30,8 +30,6 @@ TILE = 1024  # pixels; what is chosen when encoding
 SCREEN_TILE = 4096  # of screen content, which repeats itself over long distances
 DEFAULT_EFFORT = 5
 ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
-FLAT = 0.3  # share of pixels equal to those left and above, from which on an image counts as screen content
-BAND = 32  # rows that are looked at for repeating patterns, in every 8 * BAND
 
 
 class PrismCodec:
@@ -46,7 +44,7 @@ class PrismCodec:
         """Code the image."""
         effort = options.effort or DEFAULT_EFFORT
         chunk = _code_tiles(image.pixels, TILE, options.threads, partial(_code_tile, image.depth, effort))
-        if max(image.pixels.shape[:2]) > TILE and _is_screen_content(image.pixels, image.depth, len(chunk.body)):
+        if max(image.pixels.shape[:2]) > TILE and _may_copy(image.pixels, image.depth, len(chunk.body)):
             webp = _code_tiles(image.pixels, SCREEN_TILE, options.threads, _code_webp_tile)
             chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
         return Payload(image.pixels.shape, image.depth, (chunk,))
@@ -87,11 +85,7 @@ def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
     orders = range(ORDERS_TRIED.get(effort, 1) if pixels.shape[2] >= 3 else 1)
     coded = (bytes([PLANES]) + _code_planes(pixels, depth, effort, order, threads) for order in orders)
     smallest = seal(pixels, min(coded, key=len))
-    return (
-        min(smallest, _code_webp_tile(pixels), key=len)
-        if _is_screen_content(pixels, depth, len(smallest))
-        else smallest
-    )
+    return min(smallest, _code_webp_tile(pixels), key=len) if _may_copy(pixels, depth, len(smallest)) else smallest
 
 
 def _decode_tile(body: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
@@ -151,21 +145,9 @@ def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads
 # --- screen content ---------------------------------------------------------------------------------------------------
 
 
-def _is_screen_content(pixels: Pixels, depth: int, size: int) -> bool:
-    """Whether WebP, which copies what it has seen, may need less than the `size` in bytes that predicting took.
-
-    It may where much is flat, as in screenshots and diagrams, or where a sample of the rows shows that patterns repeat.
-    """
-    inner = pixels[1:, 1:]
-    if depth != 8 or not inner.size:
-        return False
-    equal = (inner == pixels[:-1, 1:]) & (inner == pixels[1:, :-1])
-    flat = reduce(np.logical_and, np.moveaxis(equal, -1, 0))  # eight times as fast as `all` over few channels
-    if float(flat.mean()) > FLAT:
-        return True
-    bands = [pixels[y : y + BAND].tobytes() for y in range(0, len(pixels), 8 * BAND)]
-    share = sum(len(zlib.compress(band, 1)) for band in bands) / sum(map(len, bands))
-    return share * pixels.nbytes < size
+def _may_copy(pixels: Pixels, depth: int, size: int) -> bool:
+    """Whether WebP, which copies what it has seen, may need less than the `size` in bytes that predicting took."""
+    return depth == 8 and repeats_itself(pixels, size)
 
 
 def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:

@@ -25,6 +25,7 @@ from ...tiled import Halo, check_count, check_seal, cut, decode_tiles, encode_ti
 from ...tiling import Grid, Tile
 from . import INFO
 from .cells import put_step, step_of
+from .hidden import continue_smoothly
 from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
 from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
@@ -107,9 +108,11 @@ class VAECodec:
 
     def _analyse(self, image: Image, padded: Grid, tile: Tile, position: int, threads: int) -> Floats:
         """Scaled latents (1, latents, h, w) of a tile of the grid padded to whole hyper-latents."""
-        colours = image.pixels[..., :3] if image.channels >= 3 else image.pixels[..., :1]
         rows, columns = tile.y.grown(HALO, padded.height), tile.x.grown(HALO, padded.width)
-        window = colours[slice(*rows), slice(*columns)]
+        there = image.pixels[slice(*rows), slice(*columns)]
+        window = there[..., :3] if image.channels >= 3 else there[..., :1]
+        if image.channels in (2, 4):
+            window = continue_smoothly(window, there[..., -1] > 0)
         beyond = ((0, rows.size - window.shape[0]), (0, columns.size - window.shape[1]), (0, 0))
         planes = np.pad(window, beyond, "edge").transpose(2, 0, 1)[None]
         x = np.broadcast_to(planes, (1, 3, *planes.shape[2:])).astype(np.float32) / np.float32(255)

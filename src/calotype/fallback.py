@@ -1,0 +1,59 @@
+"""Images that a lossy model is not for: screens, text, dithers, narrow strips.
+
+A transform made for photographs spends more on them than a lossless codec does, and still blurs them. So where the
+default model is taken, such an image becomes a lossless file if that is smaller, or if the lossy one would miss a floor
+of quality. Photographs are not touched: telling them apart is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from .coding.screen import repeats_itself
+from .image import Image
+
+NARROW = 32  # pixels: below, padding costs more than the image
+SMALLER = 4  # times that a lossless codec gets below plain copying on what repeats itself
+USUAL = 50.0  # quality, about what models take as their default
+FLOOR, SLOPE = 22.0, 0.14  # dB at quality 0, and more per step: about 4 dB below what photographs have
+
+
+class Fallback:
+    """The lossless file of one image, made if it may be wanted."""
+
+    def __init__(self, image: Image, encode: Callable[[], bytes]) -> None:
+        self._image, self._encode = image, encode
+
+    @cached_property
+    def _data(self) -> bytes:
+        return self._encode()
+
+    def instead_of(self, data: bytes, quality: float | None, decode: Callable[[], Image]) -> bytes:
+        """The lossy file of that quality, or the lossless one; `decode` gives what the lossy file shows."""
+        if not self._may_have(SMALLER * len(data)):
+            return data
+        floor = FLOOR + SLOPE * (USUAL if quality is None else quality)
+        return self._data if len(self._data) <= len(data) or _psnr(self._image, decode()) < floor else data
+
+    def within(self, limit: int) -> bytes | None:
+        """The lossless file, if it has at most `limit` bytes."""
+        return self._data if self._may_have(SMALLER * limit) and len(self._data) <= limit else None
+
+    def _may_have(self, size: int) -> bool:
+        """Whether it is worth a try that copying needs less than `size` bytes."""
+        pixels = self._image.pixels
+        return min(pixels.shape[-3:-1]) < NARROW or repeats_itself(pixels, size)
+
+
+def _psnr(image: Image, decoded: Image) -> float:
+    """PSNR in dB of the colours that can be seen."""
+    colours = image.pixels.shape[-1] - (image.channels in (2, 4))
+    visible = image.pixels[..., -1] > 0 if image.channels in (2, 4) else np.ones(image.pixels.shape[:-1], np.bool_)
+    if not visible.any():
+        return float("inf")
+    difference = image.pixels[visible, :colours].astype(np.float32) - decoded.pixels[visible, :colours]
+    error = float(np.mean(difference**2))
+    return float("inf") if error == 0 else 10 * np.log10(((1 << image.depth) - 1) ** 2 / error)
