@@ -16,6 +16,7 @@ from .coding.screen import repeats_itself
 from .image import Image
 
 NARROW = 32  # pixels: below, padding costs more than the image
+PLAIN = 8  # times that what is no photo shrinks by copying alone; photographs hardly do
 SMALLER = 4  # times that a lossless codec gets below plain copying on what repeats itself
 USUAL = 50.0  # quality, about what models take as their default
 FLOOR, SLOPE = 22.0, 0.14  # dB at quality 0, and more per step: about 4 dB below what photographs have
@@ -43,9 +44,9 @@ class Fallback:
         return self._data if self._may_have(SMALLER * limit) and len(self._data) <= limit else None
 
     def _may_have(self, size: int) -> bool:
-        """Whether it is worth a try that copying needs less than `size` bytes."""
+        """Whether it is worth a try that a lossless file has less than `size` bytes."""
         pixels = self._image.pixels
-        return min(pixels.shape[-3:-1]) < NARROW or repeats_itself(pixels, size)
+        return min(pixels.shape[-3:-1]) < NARROW or repeats_itself(pixels, max(size, pixels.nbytes // PLAIN))
 
 
 def _psnr(image: Image, decoded: Image) -> float:

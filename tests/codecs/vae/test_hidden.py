@@ -12,9 +12,8 @@ def test_visible_colours_stay_and_others_continue_them() -> None:
     y, x = np.mgrid[:37, :50]
     colours = np.stack([4 * x, 5 * y, 128 + 0 * x], -1).astype(np.uint8)
     visible = (x - 25) ** 2 + (y - 18) ** 2 < 150
-    noisy = np.where(visible[..., None], colours, np.random.default_rng(0).integers(0, 256, colours.shape)).astype(
-        np.uint8
-    )
+    noise = np.random.default_rng(0).integers(0, 256, colours.shape, np.uint8)
+    noisy = np.where(visible[..., None], colours, noise)
     filled = continue_smoothly(noisy, visible)
     np.testing.assert_array_equal(filled[visible], colours[visible])
     np.testing.assert_array_equal(filled, continue_smoothly(np.where(visible[..., None], colours, 0), visible))
