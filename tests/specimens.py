@@ -9,6 +9,7 @@ A codec offers them in `tests/codecs/<codec>/specimen.py`:
 
 from __future__ import annotations
 
+import functools
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,22 +35,29 @@ def names() -> list[str]:
     return [f"{codec}.{recipe}" for codec in CODECS for recipe in specimen(codec).RECIPES]
 
 
-def install(name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make a specimen and put it where calotype finds it. Skips the test where there is no PyTorch."""
+@functools.cache
+def weights(name: str) -> Weights:
+    """The weights of a specimen. Skips the test where there is no PyTorch."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     codec, _, recipe = name.partition(".")
     module = specimen(codec)
-    write_weights(folder / f"{recipe}.calow", name, module.freeze(module.build(module.RECIPES[recipe])))
+    return Weights(module.freeze(module.build(module.RECIPES[recipe])), name)
+
+
+def install(name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Put a specimen where calotype finds it, and prepare for its use."""
+    codec, _, recipe = name.partition(".")
+    write_weights(folder / f"{recipe}.calow", weights(name))
     patch.setenv("CALOTYPE_WEIGHTS", str(folder))
-    if hasattr(module, "prepare"):
-        module.prepare(patch)
+    if hasattr(specimen(codec), "prepare"):
+        specimen(codec).prepare(patch)
 
 
-def write_weights(path: Path, name: str, data: bytes) -> None:
+def write_weights(path: Path, weights: Weights) -> None:
     """A weights file and its card."""
-    path.write_bytes(data)
-    path.with_suffix(".toml").write_text(CARD.format(name=name, digest=Weights(data, name).digest.hex()))
+    path.write_bytes(weights.data)
+    path.with_suffix(".toml").write_text(CARD.format(name=weights.name, digest=weights.digest.hex()))
 
 
 def stir(model: nn.Module, scale: float) -> None:

@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from calotype_testing.codec import CODEC
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 import calotype
-from calotype.codec import Chunk, Host
+from calotype.codec import Chunk, Host, Payload
 from calotype.container import pack, unpack
 from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound
+from calotype.options import EncodeOptions
 from calotype.runtime.weights import Weights
 
 MODEL = "deflate.coarse"
@@ -49,7 +53,7 @@ def test_pillow_images_and_images_carry_their_metadata(photo: np.ndarray) -> Non
 
 def test_other_things_are_no_images() -> None:
     with pytest.raises(Unsupported, match="list"):
-        calotype.encode([[1, 2], [3, 4]], model=MODEL)
+        calotype.encode([[1, 2], [3, 4]], model=MODEL)  # type: ignore[arg-type]
 
 
 def test_views(picture: Callable[..., np.ndarray]) -> None:
@@ -96,7 +100,7 @@ def test_metadata_counts_for_the_target(photo: np.ndarray) -> None:
     "options",
     [{"quality": 50, "target_bytes": 9}, {"target_bpp": 1, "target_bytes": 9}, {"target_bpp": 0.0}, {"threads": -1}],
 )
-def test_requests_that_make_no_sense(photo: np.ndarray, options: dict[str, float]) -> None:
+def test_requests_that_make_no_sense(photo: np.ndarray, options: dict[str, Any]) -> None:
     with pytest.raises(Unsupported):
         calotype.encode(photo, model=MODEL, **options)
 
@@ -115,7 +119,7 @@ def test_limit(photo: np.ndarray) -> None:
     np.testing.assert_array_equal(calotype.decode(data, max_pixels=photo[..., 0].size), photo)
 
 
-def rewritten(data: bytes, **changes: object) -> bytes:
+def rewritten(data: bytes, **changes: Any) -> bytes:
     from dataclasses import replace
 
     header, chunks = unpack(data)
@@ -192,7 +196,7 @@ class TestBatch:
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_a_failure_costs_its_own_image_only(self, photo: np.ndarray, threads: int) -> None:
-        images = [photo, photo.astype(np.float32), photo[:9], "no image", photo[:5]]
+        images: list[Any] = [photo, photo.astype(np.float32), photo[:9], "no image", photo[:5]]
         with pytest.raises(calotype.BatchFailed, match=r"2 of 5 failed.*image 1: .*float") as caught:
             calotype.encode_batch(images, 50, model=MODEL, threads=threads)
         good = [calotype.encode(images[place], 50, model=MODEL) for place in (0, 2, 4)]
@@ -234,8 +238,8 @@ class TestBatch:
                 ahead.append(taken - done)
                 yield photo
 
-        class Slow(type(calotype.load(MODEL).codec)):
-            def encode(self, image, options):
+        class Slow(CODEC):
+            def encode(self, image: calotype.Image, options: EncodeOptions) -> Payload:
                 nonlocal done
                 time.sleep(0.005)
                 done += 1
@@ -246,10 +250,10 @@ class TestBatch:
         assert max(ahead) <= 2 * 2 + 2
 
     def test_images_are_in_work_beside_each_other(self, photo: np.ndarray) -> None:
-        barrier = threading.Barrier(3, timeout=30)
+        barrier = threading.Barrier(3, timeout=300)
 
-        class Meeting(type(calotype.load(MODEL).codec)):
-            def encode(self, image, options):
+        class Meeting(CODEC):
+            def encode(self, image: calotype.Image, options: EncodeOptions) -> Payload:
                 barrier.wait()
                 assert options.threads == 1
                 return super().encode(image, options)
@@ -261,7 +265,7 @@ class TestBatch:
 def test_read_and_write(tmp_path: Path, photo: np.ndarray) -> None:
     image = calotype.Image(photo, metadata=calotype.Metadata(xmp=b"<x/>"))
     for name in ("a.calo", "a.png"):
-        options = {"quality": 100, "model": MODEL} if name.endswith("calo") else {}
+        options: dict[str, Any] = {"quality": 100, "model": MODEL} if name.endswith("calo") else {}
         calotype.write(tmp_path / name, image, **options)
         again = calotype.read(tmp_path / name)
         np.testing.assert_array_equal(again.pixels, photo)
@@ -331,7 +335,7 @@ class TestPillow:
         import calotype.interop.pillow
 
         data = calotype.encode(photo, model=MODEL)
-        with pytest.raises(Pillow.UnidentifiedImageError):
+        with pytest.raises(UnidentifiedImageError):
             Pillow.open(io.BytesIO(data[:-1]))
         with pytest.raises(OSError, match="must be 0 to 100"):
             Pillow.fromarray(photo).save(tmp_path / "a.calo", model=MODEL, quality=101)

@@ -33,7 +33,7 @@ def compile_harness(folder: Path, package: str, flags: list[str]) -> Path:
         pytest.skip("needs gcc or clang")
     program, kernel = folder / "fuzz", PACKAGE / package / "kernel"
     sources = [HERE / package / "fuzz.c", *sorted(kernel.glob("*.c"))]
-    command = [compiler, "-std=c11", "-g", *WARNINGS, f"-I{kernel}", *SANITISERS, *flags, *sources, "-lm"]
+    command = [compiler, "-std=c11", "-g", *WARNINGS, f"-I{kernel}", *SANITISERS, *flags, *map(str, sources), "-lm"]
     built = subprocess.run([*command, "-o", program], capture_output=True, text=True)
     if "cannot find" in built.stderr and "san" in built.stderr:
         pytest.skip("the compiler comes without sanitisers")

@@ -19,6 +19,7 @@ import calotype.interop.pillow
 from calotype import registry
 from calotype.errors import CalotypeWarning, Unsupported
 from calotype.image import Image
+from calotype.runtime.weights import Weights
 
 NESTED = """
 from calotype.codec import CodecInfo
@@ -57,7 +58,7 @@ def nested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, by
     def install(codec: str, digest: bytes) -> str:
         path = tmp_path / "whole.calow"
         path.write_bytes(f"{codec} {digest.hex()}".encode())
-        own = registry.Weights.open(path).digest.hex()
+        own = Weights.open(path).digest.hex()
         path.with_suffix(".toml").write_text(f'name = "nested.whole"\ndigest = "{own}"\n')
         monkeypatch.setenv(registry.SEARCH_PATH, str(tmp_path))
         return str(path)

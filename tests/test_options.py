@@ -85,9 +85,9 @@ def test_plain_values_become_options() -> None:
 
 def test_a_misspelt_option_is_an_error(photo: Any) -> None:
     with pytest.raises(TypeError, match="qualty"):
-        calotype.encode(photo, qualty=30)
+        calotype.encode(photo, qualty=30)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="regoin"):
-        calotype.decode(b"", regoin=(0, 0, 1, 1))
+        calotype.decode(b"", regoin=(0, 0, 1, 1))  # type: ignore[call-arg]
 
 
 def test_a_target_is_a_number_of_bytes() -> None:

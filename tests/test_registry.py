@@ -22,6 +22,7 @@ def install(folder: Path, name: str, weights: bytes, more: str = "") -> Path:
 
 def test_third_parties_are_found_by_their_entry_point() -> None:
     model = registry.find("deflate.coarse")
+    assert model.weights is not None
     assert (model.codec, model.weights.read_bytes(), model.description) == ("deflate", b"64", "For tests.")
     assert {"deflate.coarse", "deflate.fine"} <= {model.name for model in registry.list_models()}
     assert registry.codec_info("deflate").wire_version == 3

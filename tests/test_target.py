@@ -21,7 +21,7 @@ class Model:
     """A codec whose files have the size of a curve."""
 
     def __init__(self, curve: Callable[[float], float]) -> None:
-        self.curve, self.asked = curve, []
+        self.curve, self.asked = curve, list[float]()
 
     def __call__(self, quality: float) -> bytes:
         assert 0 <= quality <= 100

@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +59,8 @@ def test_images_per_second(pictures: Callable[[], list[np.ndarray]]) -> None:
         "decode, loop": lambda: [model.decode(data) for data in files],
     }
     for count in counts:
-        ways[f"encode_batch, threads={count}"] = lambda n=count: model.encode_batch(images, QUALITY, threads=n)
-        ways[f"decode_batch, threads={count}"] = lambda n=count: model.decode_batch(files, threads=n)
+        ways[f"encode_batch, threads={count}"] = partial(model.encode_batch, images, QUALITY, threads=count)
+        ways[f"decode_batch, threads={count}"] = partial(model.decode_batch, files, threads=count)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():

@@ -17,6 +17,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from calotype.coding import BitCounter, Decoder, Encoder, Tables, crc32c
 
@@ -47,7 +48,8 @@ def ideal_bits(symbols: np.ndarray, index: np.ndarray) -> float:
     return float(-(counts * np.log2(np.where(size == 0, inside, outside))).sum())
 
 
-def note(benchmark, count: int, size: int, ideal: float) -> None:
+def note(benchmark: BenchmarkFixture, count: int, size: int, ideal: float) -> None:
+    assert benchmark.stats is not None
     benchmark.extra_info["Msymbols_per_s"] = round(count / benchmark.stats.stats.min / 1e6, 1)
     benchmark.extra_info["bits_per_symbol"] = round(8 * size / count, 4)
     benchmark.extra_info["overhead_percent"] = round(100 * (8 * size / ideal - 1), 4)
@@ -55,7 +57,7 @@ def note(benchmark, count: int, size: int, ideal: float) -> None:
 
 @pytest.mark.parametrize("usage", ["skewed", "uniform"])
 @pytest.mark.benchmark(group="encode")
-def test_encode(benchmark, usage):
+def test_encode(benchmark: BenchmarkFixture, usage: str) -> None:
     symbols, index = workload(usage)
 
     def encode() -> bytes:
@@ -69,7 +71,7 @@ def test_encode(benchmark, usage):
 
 @pytest.mark.parametrize("usage", ["skewed", "uniform"])
 @pytest.mark.benchmark(group="decode")
-def test_decode(benchmark, usage):
+def test_decode(benchmark: BenchmarkFixture, usage: str) -> None:
     symbols, index = workload(usage)
     encoder = Encoder()
     encoder.code(symbols, TABLES, index)
@@ -86,7 +88,7 @@ def test_decode(benchmark, usage):
 
 
 @pytest.mark.benchmark(group="count")
-def test_count(benchmark):
+def test_count(benchmark: BenchmarkFixture) -> None:
     symbols, index = workload("skewed")
 
     def count() -> float:
@@ -99,7 +101,7 @@ def test_count(benchmark):
 
 
 @pytest.mark.benchmark(group="small")
-def test_small_calls(benchmark):
+def test_small_calls(benchmark: BenchmarkFixture) -> None:
     """A context model that codes 100 symbols at a time."""
     symbols, index = (array[:10_000].reshape(-1, 100) for array in workload("skewed"))
 
@@ -115,7 +117,7 @@ def test_small_calls(benchmark):
 
 @pytest.mark.parametrize("usage", ["skewed", "uniform"])
 @pytest.mark.benchmark(group="encode")
-def test_encode_constriction(benchmark, usage):
+def test_encode_constriction(benchmark: BenchmarkFixture, usage: str) -> None:
     symbols, index = (array[:RIVAL_COUNT] for array in workload(usage))
     model = constriction.stream.model.QuantizedGaussian(-LARGEST, LARGEST)
     means, sigmas = np.zeros(RIVAL_COUNT), SIGMAS[index]
@@ -131,7 +133,7 @@ def test_encode_constriction(benchmark, usage):
 
 @pytest.mark.parametrize("usage", ["skewed", "uniform"])
 @pytest.mark.benchmark(group="decode")
-def test_decode_constriction(benchmark, usage):
+def test_decode_constriction(benchmark: BenchmarkFixture, usage: str) -> None:
     symbols, index = (array[:RIVAL_COUNT] for array in workload(usage))
     model = constriction.stream.model.QuantizedGaussian(-LARGEST, LARGEST)
     means, sigmas = np.zeros(RIVAL_COUNT), SIGMAS[index]
@@ -147,9 +149,10 @@ def test_decode_constriction(benchmark, usage):
 
 
 @pytest.mark.benchmark(group="checksum")
-def test_crc32c(benchmark):
+def test_crc32c(benchmark: BenchmarkFixture) -> None:
     data = np.random.default_rng(0).integers(0, 256, 1 << 20, dtype=np.uint8)
     benchmark(crc32c, data)
+    assert benchmark.stats is not None
     benchmark.extra_info["GB_per_s"] = round(data.size / benchmark.stats.stats.min / 1e9, 2)
 
 
@@ -157,7 +160,7 @@ def test_crc32c(benchmark):
     "tables", [TABLES, Tables.gaussian(np.full(4096, 1.0))], ids=["64 Gaussians", "4096 small ones"]
 )
 @pytest.mark.benchmark(group="derived tables")
-def test_tables_for_the_kernel(benchmark, tables):
+def test_tables_for_the_kernel(benchmark: BenchmarkFixture, tables: Tables) -> None:
     """Once for a model, before its first file."""
     arrays = tables.to_arrays()
     assert benchmark(lambda: Tables.from_arrays(arrays).kernel) is not None

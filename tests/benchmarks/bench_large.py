@@ -3,6 +3,8 @@
 Needs Kodak below `CALOTYPE_DATA` for the seams.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -39,7 +41,7 @@ print(decoded.shape[0], len(data), encoding * 1024, decoding * 1024, coded - sta
 """
 
 
-def test_memory_of_100_megapixels():
+def test_memory_of_100_megapixels() -> None:
     done = subprocess.run([sys.executable, "-c", CODE, str(SIDE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     side, size, encoding, decoding, encode_seconds, decode_seconds = map(float, done.stdout.split())
@@ -51,7 +53,7 @@ def test_memory_of_100_megapixels():
     assert max(encoding, decoding) < MEMORY_LIMIT
 
 
-def kodak():
+def kodak() -> list[Path]:
     folder = Path(os.environ.get("CALOTYPE_DATA", "../shared/data")) / "eval" / "kodak"
     pictures = sorted(folder.glob("*.png"))
     if not pictures:
@@ -60,7 +62,7 @@ def kodak():
 
 
 @pytest.mark.parametrize("quality", [20, 60])
-def test_tiles_leave_no_seams(quality, monkeypatch):
+def test_tiles_leave_no_seams(quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the same picture in one tile: the error at seams must not grow more than elsewhere."""
     codec = registry.open_codec(registry.find("vae.swift"))
     errors = {}

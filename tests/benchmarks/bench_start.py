@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 import calotype
 
@@ -28,7 +29,7 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.benchmark(group="start", min_rounds=9)
-def test_start(benchmark, tmp_path: Path, photo: np.ndarray, verb: str) -> None:
+def test_start(benchmark: BenchmarkFixture, tmp_path: Path, photo: np.ndarray, verb: str) -> None:
     calotype.write(tmp_path / "photo.png", photo)
     calotype.write(tmp_path / "lossy.calo", photo)
     calotype.write(tmp_path / "lossless.calo", photo, lossless=True)

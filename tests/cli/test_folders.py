@@ -166,6 +166,7 @@ def test_a_process_ends_without_its_parent(folder: Path) -> None:
     assert isinstance(made, Made)
     ((path, data),) = made.files
     assert (path, len(data)) == ("a.calo", made.record["bytes"])
+    assert child._process.stdin is not None
     child._process.stdin.close()
     assert child._process.wait(SOON) == 0
 

@@ -30,22 +30,22 @@ def bitwise(data: bytes) -> int:
         (bytes(range(32)), 0x46DD794E),
     ],
 )
-def test_published_values(data, expected):
+def test_published_values(data: bytes, expected: int) -> None:
     assert crc32c(data) == expected
 
 
 @given(data=st.binary(max_size=300), cut=st.integers(0, 300))
-def test_both_implementations_and_continuation(data, cut):
+def test_both_implementations_and_continuation(data: bytes, cut: int) -> None:
     expected = bitwise(data)
     assert crc32c(data) == expected
     assert lib.calo_crc32c_portable(0, ffi.from_buffer("uint8_t[]", data), len(data)) == expected
     assert crc32c(data[cut:], crc32c(data[:cut])) == expected
 
 
-def test_buffers_of_any_kind():
+def test_buffers_of_any_kind() -> None:
     array = np.arange(60, dtype=np.uint16).reshape(3, 4, 5)
     expected = bitwise(array.tobytes())
-    for buffer in (array, array.tobytes(), bytearray(array.tobytes()), memoryview(array)):
+    for buffer in (array, array.tobytes(), bytearray(array.tobytes()), memoryview(array.tobytes())):
         assert crc32c(buffer) == expected
     assert crc32c(np.empty((0, 4))) == 0
     with pytest.raises(ValueError):

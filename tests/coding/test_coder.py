@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,11 +70,14 @@ class ReferenceDecoder:
         return ended and all(x == 2**16 for x in self.states)
 
 
+Call = tuple[npt.NDArray[np.integer[Any]], Tables, npt.NDArray[np.integer[Any]]]  # symbols, tables, index
+
+
 def split(tables: Tables) -> list[list[int]]:
     return [part.tolist() for part in np.split(tables.frequencies, np.cumsum(tables.lengths + 1)[:-1])]
 
 
-def encode(calls) -> bytes:
+def encode(calls: Sequence[Call]) -> bytes:
     encoder = Encoder()
     for symbols, tables, index in calls:
         np.testing.assert_array_equal(encoder.code(symbols, tables, index), symbols)
@@ -84,7 +91,7 @@ def decode(data: bytes, tables: Tables, index: np.ndarray) -> np.ndarray:
     return symbols
 
 
-def assert_round_trip(calls) -> bytes:
+def assert_round_trip(calls: Sequence[Call]) -> bytes:
     data = encode(calls)
     decoder = Decoder(data)
     for symbols, tables, index in calls:
@@ -105,7 +112,7 @@ def random_tables(rng: np.random.Generator, count: int, largest: int = 40) -> Ta
     return Tables.from_pmfs(pmfs, rng.integers(-60, 30, count).tolist())
 
 
-def random_call(rng: np.random.Generator, tables: Tables, shape, escape_rate: float):
+def random_call(rng: np.random.Generator, tables: Tables, shape: int | Sequence[int], escape_rate: float) -> Call:
     index = rng.integers(0, len(tables), shape)
     symbols = tables.minimums[index] + np.floor(rng.random(shape) * tables.lengths[index]).astype(np.int64)
     escaped = rng.random(shape) < escape_rate
@@ -113,7 +120,7 @@ def random_call(rng: np.random.Generator, tables: Tables, shape, escape_rate: fl
     return symbols, tables, index
 
 
-def gaussian_call(seed: int, n: int):
+def gaussian_call(seed: int, n: int) -> Call:
     rng = np.random.default_rng(seed)
     sigmas = np.geomspace(0.11, 64, 64)
     index = (64 * rng.random(n) ** 3).astype(np.int32)
@@ -127,7 +134,7 @@ def gaussian_call(seed: int, n: int):
     shapes=st.lists(st.lists(st.integers(0, 40), max_size=3), max_size=6),
     escape_rate=st.sampled_from([0.0, 0.01, 1.0]),
 )
-def test_round_trip(seed, sets, shapes, escape_rate):
+def test_round_trip(seed: int, sets: list[int], shapes: list[list[int]], escape_rate: float) -> None:
     rng = np.random.default_rng(seed)
     families = [random_tables(rng, min(size, 12) if size < 290 else size, 12) for size in sets]
     assert_round_trip(
@@ -136,7 +143,7 @@ def test_round_trip(seed, sets, shapes, escape_rate):
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 100, 4095, 4096, 4097, 60_000])
-def test_eight_and_one_lane_agree_with_the_specification(n):
+def test_eight_and_one_lane_agree_with_the_specification(n: int) -> None:
     rng = np.random.default_rng(n)
     tables = random_tables(rng, 20)
     symbols, _, index = random_call(rng, tables, n, 0.02)
@@ -149,13 +156,13 @@ def test_eight_and_one_lane_agree_with_the_specification(n):
     assert reference.finish()
 
 
-def test_many_tables_take_the_wide_buckets():
+def test_many_tables_take_the_wide_buckets() -> None:
     rng = np.random.default_rng(5)
     tables = random_tables(rng, 300, 900)
     assert_round_trip([random_call(rng, tables, (50, 700), 0.001)])
 
 
-def test_the_wire_is_frozen():
+def test_the_wire_is_frozen() -> None:
     """Bytes of a stream written by the first version; a change here breaks every file."""
     tables = Tables.from_arrays(
         {
@@ -172,7 +179,7 @@ def test_the_wire_is_frozen():
     assert (data[0], len(data), crc32c(data)) == (3, 89060, 1264370689)
 
 
-def test_empty_stream_is_empty():
+def test_empty_stream_is_empty() -> None:
     tables = Tables.gaussian([1.0])
     nothing = np.empty((0, 3), np.int32)
     assert assert_round_trip([(nothing, tables, nothing)]) == b""
@@ -181,20 +188,20 @@ def test_empty_stream_is_empty():
         Decoder(b"").code(None, tables, np.zeros(1, np.int32))
 
 
-def test_a_certain_symbol_takes_five_bytes():
+def test_a_certain_symbol_takes_five_bytes() -> None:
     tables = Tables.gaussian([0.11])
     zeros = np.zeros(1000, np.int32)
     assert len(assert_round_trip([(zeros, tables, zeros)])) == 5
 
 
-def test_every_int32_passes_through_an_escape():
+def test_every_int32_passes_through_an_escape() -> None:
     tables = Tables.from_pmfs([np.full(3, 0.3), np.full(2, 0.4), np.array([0.5])], [-1, 2**31 - 2, -(2**31)])
     index = np.arange(15) % 3
     assert_round_trip([(np.repeat(EXTREMES, 3), tables, index)])
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int64", "uint64", ">i4"])
-def test_integer_arrays_of_any_layout(dtype):
+def test_integer_arrays_of_any_layout(dtype: str) -> None:
     tables = Tables.gaussian([1.0, 3.0])
     symbols = np.arange(60).reshape(3, 4, 5).astype(dtype)
     index = (symbols % 2).astype(dtype)
@@ -202,7 +209,7 @@ def test_integer_arrays_of_any_layout(dtype):
         assert_round_trip([(view, tables, index.T if view is symbols.T else np.asarray(view % 2))])
 
 
-def test_contiguous_int32_is_not_copied():
+def test_contiguous_int32_is_not_copied() -> None:
     symbols = np.zeros((2, 3), np.int32)
     assert Encoder().code(symbols, Tables.gaussian([1.0]), symbols) is symbols
 
@@ -224,13 +231,15 @@ def test_contiguous_int32_is_not_copied():
         ([0], [2**31 - 1], ValueError),
     ],
 )
-def test_wrong_arguments_are_refused(coder, symbols, index, error):
+def test_wrong_arguments_are_refused(
+    coder: type[Encoder | BitCounter], symbols: list[Any] | None, index: list[Any], error: type[Exception]
+) -> None:
     given_symbols = None if symbols is None else np.array(symbols)
     with pytest.raises(error):
         coder().code(given_symbols, Tables.gaussian([1.0, 2.0]), np.array(index))
 
 
-def test_decoder_refuses_symbols_and_strange_tables():
+def test_decoder_refuses_symbols_and_strange_tables() -> None:
     symbols, tables, index = gaussian_call(1, 100)
     data = encode([(symbols, tables, index)])
     with pytest.raises(ValueError):
@@ -241,7 +250,7 @@ def test_decoder_refuses_symbols_and_strange_tables():
 
 
 @pytest.mark.parametrize("n", [1, 50, 50_000])
-def test_bit_counter_foretells_the_bytes(n):
+def test_bit_counter_foretells_the_bytes(n: int) -> None:
     symbols, tables, index = gaussian_call(n, n)
     symbols[::97] = 5000 - symbols[::97]
     counter = BitCounter()
@@ -253,7 +262,7 @@ def test_bit_counter_foretells_the_bytes(n):
 
 
 @pytest.mark.parametrize("n", [1, 30, 400, 30_000])
-def test_every_truncation_is_noticed(n):
+def test_every_truncation_is_noticed(n: int) -> None:
     symbols, tables, index = gaussian_call(n, n)
     symbols[::50] += 1000
     data = encode([(symbols, tables, index)])
@@ -263,7 +272,7 @@ def test_every_truncation_is_noticed(n):
             decode(data[:length], tables, index)
 
 
-def test_what_remains_is_a_desync():
+def test_what_remains_is_a_desync() -> None:
     symbols, tables, index = gaussian_call(3, 500)
     data = encode([(symbols, tables, index)])
     decoder = Decoder(data)
@@ -276,7 +285,7 @@ def test_what_remains_is_a_desync():
 
 
 @given(seed=st.integers(0, 2**32))
-def test_damage_is_an_error_or_other_symbols(seed):
+def test_damage_is_an_error_or_other_symbols(seed: int) -> None:
     """A flipped bit is an error or other symbols of the right shape; sizes come from `index` alone."""
     rng = np.random.default_rng(seed)
     symbols, tables, index = gaussian_call(seed % 8, int(rng.choice([20, 3000, 40_000])))
@@ -303,13 +312,13 @@ def test_damage_is_an_error_or_other_symbols(seed):
         b"\x02" + b"\xff" * 12,  # endless number
     ],
 )
-def test_malformed_heads(data):
+def test_malformed_heads(data: bytes) -> None:
     with pytest.raises(CorruptFile):
         Decoder(data)
 
 
 @pytest.mark.parametrize("escape", [b"\xff\xff\xff\xff\x7f", b"\xff\xff\xff\xff\xff\x01", b"\x80", b""])
-def test_malformed_escapes(escape):
+def test_malformed_escapes(escape: bytes) -> None:
     """Too far for 32 bits, endless, cut off, or missing; the rest of the stream is intact."""
     tables = Tables.from_pmfs([np.array([0.5])], [0])
     data = encode([(np.array([7]), tables, np.array([0]))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -15,8 +16,12 @@ from calotype.coding.mixture import logistic_table, scale_steps
 from calotype.coding.units import SCALES
 from calotype.errors import CorruptFile, Desync
 
+Call = tuple[np.ndarray, Mixture | Tables, np.ndarray]  # symbols, model, its parameters
 
-def random_parameters(rng: np.random.Generator, mixture: Mixture, shape, spread: int = 64 * 6) -> np.ndarray:
+
+def random_parameters(
+    rng: np.random.Generator, mixture: Mixture, shape: Sequence[int], spread: int = 64 * 6
+) -> np.ndarray:
     """Mixtures around a place of their own, from needles to nearly flat."""
     k = mixture.components
     middle = rng.integers(0, 64 * mixture.symbols, (1, *shape))
@@ -61,7 +66,7 @@ def draw(rng: np.random.Generator, mixture: Mixture, parameters: np.ndarray) -> 
     return symbols.reshape(parameters.shape[2:]).astype(np.int32)
 
 
-def encode(calls) -> bytes:
+def encode(calls: Sequence[Call]) -> bytes:
     encoder = Encoder()
     for symbols, model, parameters in calls:
         np.testing.assert_array_equal(encoder.code(symbols, model, parameters), symbols)
@@ -75,7 +80,7 @@ def decode(data: bytes, mixture: Mixture, parameters: np.ndarray) -> np.ndarray:
     return symbols
 
 
-def assert_round_trip(calls) -> bytes:
+def assert_round_trip(calls: Sequence[Call]) -> bytes:
     data = encode(calls)
     decoder = Decoder(data)
     for symbols, model, parameters in calls:
@@ -84,7 +89,7 @@ def assert_round_trip(calls) -> bytes:
     return data
 
 
-def test_logistic_table_is_the_correctly_rounded_one():
+def test_logistic_table_is_the_correctly_rounded_one() -> None:
     table = logistic_table()
     assert (np.diff(table.astype(int)) >= 0).all()
     with localcontext() as context:
@@ -94,7 +99,7 @@ def test_logistic_table_is_the_correctly_rounded_one():
             assert table[i] == math.floor(exact) - 2**15
 
 
-def test_scales_are_eighths_of_an_octave():
+def test_scales_are_eighths_of_an_octave() -> None:
     exact = 2.0 ** (20 - np.arange(SCALES) / 8)
     assert np.abs(scale_steps() - exact).max() <= 1
     assert scale_steps()[[0, 24]].tolist() == [2**20, 2**17]  # an eighth of a symbol, and a symbol
@@ -102,7 +107,7 @@ def test_scales_are_eighths_of_an_octave():
 
 @pytest.mark.parametrize("symbols", [2, 3, 25, 256, 511, 1024])
 @pytest.mark.parametrize("components", [1, 2, 5, 10])
-def test_frequencies_are_those_of_the_specification(symbols, components):
+def test_frequencies_are_those_of_the_specification(symbols: int, components: int) -> None:
     rng = np.random.default_rng(symbols * components)
     mixture = Mixture(symbols, components)
     parameters = random_parameters(rng, mixture, (300,))
@@ -123,7 +128,7 @@ def test_frequencies_are_those_of_the_specification(symbols, components):
     kinds=st.lists(st.tuples(st.integers(2, 1024), st.integers(1, 10)), min_size=1, max_size=3),
     shapes=st.lists(st.lists(st.integers(0, 20), max_size=3), max_size=5),
 )
-def test_round_trip(seed, kinds, shapes):
+def test_round_trip(seed: int, kinds: list[tuple[int, int]], shapes: list[list[int]]) -> None:
     rng = np.random.default_rng(seed)
     calls = []
     for k, shape in enumerate(shapes):
@@ -134,7 +139,7 @@ def test_round_trip(seed, kinds, shapes):
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 4097, 60_000])
-def test_lanes_and_tables_share_a_stream(n):
+def test_lanes_and_tables_share_a_stream(n: int) -> None:
     """Mixtures and tables take turns; a decoder from the specification reads the same."""
     rng = np.random.default_rng(n)
     mixture, tables = Mixture(256, 3), Tables.gaussian([1.0, 20.0])
@@ -143,7 +148,7 @@ def test_lanes_and_tables_share_a_stream(n):
     index = rng.integers(0, 2, 11)
     residuals = np.rint(rng.standard_normal(11)).astype(np.int32)
     cut = n // 2
-    calls = [
+    calls: list[Call] = [
         (symbols[:cut], mixture, parameters[:, :, :cut]),
         (residuals, tables, index),
         (symbols[cut:], mixture, parameters[:, :, cut:]),
@@ -164,7 +169,7 @@ def test_lanes_and_tables_share_a_stream(n):
             position += 2
 
 
-def test_code_lengths_are_near_those_of_exact_distributions():
+def test_code_lengths_are_near_those_of_exact_distributions() -> None:
     rng = np.random.default_rng(0)
     mixture = Mixture(256, 5)
     n = 40_000
@@ -182,7 +187,7 @@ def test_code_lengths_are_near_those_of_exact_distributions():
     assert abs(size / 8 - counter.bytes) < 0.002 * size / 8
 
 
-def test_the_wire_is_frozen():
+def test_the_wire_is_frozen() -> None:
     """Bytes of a stream written by the first version; a change here breaks every file."""
     mixture = Mixture(256, 2)
     y = np.arange(40_000)
@@ -193,7 +198,7 @@ def test_the_wire_is_frozen():
     assert (data[0], len(data), crc32c(data)) == (1, 57073, 2594078846)
 
 
-def test_impossible_mixtures_are_refused():
+def test_impossible_mixtures_are_refused() -> None:
     for symbols, components in [(1, 1), (1025, 1), (256, 0), (256, 11)]:
         with pytest.raises(ValueError, match="no mixtures"):
             Mixture(symbols, components)
@@ -201,7 +206,7 @@ def test_impossible_mixtures_are_refused():
 
 @pytest.mark.parametrize("where", [0, 3, 8, 20])
 @pytest.mark.parametrize(("entry", "values"), [(1, [-1, SCALES]), (2, [-1, 65536])])
-def test_parameters_out_of_range_are_refused(where, entry, values):
+def test_parameters_out_of_range_are_refused(where: int, entry: int, values: list[int]) -> None:
     mixture = Mixture(16, 2)
     symbols = np.zeros(21, np.int32)
     parameters = random_parameters(np.random.default_rng(0), mixture, (21,))
@@ -220,7 +225,7 @@ def test_parameters_out_of_range_are_refused(where, entry, values):
 
 
 @pytest.mark.parametrize("symbol", [-1, 16])
-def test_symbols_outside_the_alphabet_are_refused(symbol):
+def test_symbols_outside_the_alphabet_are_refused(symbol: int) -> None:
     mixture = Mixture(16, 1)
     parameters = random_parameters(np.random.default_rng(0), mixture, (9,))
     for where in (0, 8):
@@ -230,7 +235,7 @@ def test_symbols_outside_the_alphabet_are_refused(symbol):
             Encoder().code(symbols, mixture, parameters)
 
 
-def test_shapes_must_agree():
+def test_shapes_must_agree() -> None:
     mixture = Mixture(16, 2)
     parameters = random_parameters(np.random.default_rng(0), mixture, (4, 5))
     for wrong in (parameters[:, :1], parameters[:2], parameters[:, :, :3]):
@@ -241,7 +246,7 @@ def test_shapes_must_agree():
 
 
 @pytest.mark.parametrize("n", [30, 30_000])
-def test_every_truncation_is_noticed(n):
+def test_every_truncation_is_noticed(n: int) -> None:
     rng = np.random.default_rng(n)
     mixture = Mixture(256, 4)
     parameters = random_parameters(rng, mixture, (n,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def gaussian_pmf(sigma: float) -> tuple[np.ndarray, np.ndarray]:
     weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=60).filter(lambda w: sum(w) > 1e-3),
     total=st.sampled_from([64, 100, TOTAL]),
 )
-def test_rounding_is_optimal_to_a_unit(weights, total):
+def test_rounding_is_optimal_to_a_unit(weights: list[float], total: int) -> None:
     pmf = np.array(weights) / sum(weights)
     frequencies = quantise(pmf, total)
     assert frequencies.min() >= 1
@@ -49,19 +50,19 @@ def test_rounding_is_optimal_to_a_unit(weights, total):
 
 
 @pytest.mark.parametrize("pmf", [[], [0.0, 0.0], [-0.1, 1.1], [math.nan, 1.0], [math.inf], [1.0] * (TOTAL + 1)])
-def test_rounding_refuses_what_is_no_distribution(pmf):
+def test_rounding_refuses_what_is_no_distribution(pmf: list[float]) -> None:
     with pytest.raises(ValueError):
         quantise(np.array(pmf), TOTAL)
 
 
-def test_missing_mass_goes_to_the_escape():
+def test_missing_mass_goes_to_the_escape() -> None:
     tables = Tables.from_pmfs([np.array([0.25, 0.25]), np.array([1.0])], [-1, 7])
     np.testing.assert_array_equal(frequencies_of(tables, 0), [TOTAL // 4, TOTAL // 4, TOTAL // 2])
     np.testing.assert_array_equal(frequencies_of(tables, 1), [TOTAL - 1, 1])
     np.testing.assert_array_equal(tables.bits(np.array([-1, 0, 5]), np.array([0, 0, 0])), [2, 2, 1 + 8])
 
 
-def test_gaussian_tables_cost_less_than_the_promised_overhead():
+def test_gaussian_tables_cost_less_than_the_promised_overhead() -> None:
     """0.15 % is the promise; the ideal is the entropy of the exact discretised Gaussian."""
     tables = Tables.gaussian(SIGMAS)
     ideal, coded = 0.0, 0.0
@@ -72,14 +73,14 @@ def test_gaussian_tables_cost_less_than_the_promised_overhead():
     assert ideal < coded < 1.0015 * ideal
 
 
-def test_bits_of_escapes_count_their_bytes():
+def test_bits_of_escapes_count_their_bytes() -> None:
     tables = Tables.from_pmfs([np.full(4, 1 / 8)], [10])
     symbols = np.array([[10, 13, 14], [9, 14 + 64, 2**31 - 1]])
     expected = np.array([[3, 3, 1 + 8], [1 + 8, 1 + 16, 1 + 40]])
     np.testing.assert_array_equal(tables.bits(symbols, np.zeros_like(symbols)), expected)
 
 
-def test_arrays_round_trip_and_pickle():
+def test_arrays_round_trip_and_pickle() -> None:
     tables = Tables.gaussian([0.5, 3.0])
     arrays = tables.to_arrays()
     assert [array.dtype for array in arrays.values()] == [np.uint16, np.int32, np.int32]
@@ -89,7 +90,9 @@ def test_arrays_round_trip_and_pickle():
             np.testing.assert_array_equal(again.to_arrays()[name], array)
 
 
-def arrays(frequencies=(TOTAL - 2, 1, 1), lengths=(2,), minimums=(-1,)) -> dict[str, np.ndarray]:
+def arrays(
+    frequencies: Sequence[int] = (TOTAL - 2, 1, 1), lengths: Sequence[int] = (2,), minimums: Sequence[int] = (-1,)
+) -> dict[str, np.ndarray]:
     return {
         "frequencies": np.array(frequencies, np.uint16),
         "lengths": np.array(lengths, np.int32),
@@ -118,13 +121,13 @@ def arrays(frequencies=(TOTAL - 2, 1, 1), lengths=(2,), minimums=(-1,)) -> dict[
         {**arrays(), "minimums": np.array([0.5])},
     ],
 )
-def test_what_is_no_set_of_tables_is_refused(bad):
+def test_what_is_no_set_of_tables_is_refused(bad: dict[str, np.ndarray]) -> None:
     with pytest.raises(CorruptFile):
         Tables.from_arrays(bad)
 
 
 @given(data=st.data())
-def test_random_arrays_are_tables_or_refused(data):
+def test_random_arrays_are_tables_or_refused(data: st.DataObject) -> None:
     frequencies = st.lists(st.sampled_from([0, 1, 8191, 8192, 16383, 65535]), max_size=8)
     given_arrays = arrays(
         data.draw(frequencies),
@@ -138,6 +141,6 @@ def test_random_arrays_are_tables_or_refused(data):
     assert tables.kernel is not None
 
 
-def test_the_largest_symbols_fit():
+def test_the_largest_symbols_fit() -> None:
     tables = Tables.from_arrays(arrays(minimums=(2**31 - 2,)))
     assert tables.bits(np.array([2**31 - 1]), np.array([0]))[0] == PRECISION

@@ -15,6 +15,7 @@ import numpy as np
 
 import calotype
 from calotype.image import Image, Metadata
+from calotype.runtime.weights import Weights
 from tests.specimens import stir, write_weights
 
 SOURCE = "tests/golden/make.py"  # as the frozen recipes say: once all was made there
@@ -37,11 +38,11 @@ def load(
         torch.manual_seed(0)
         model = build()
         stir(model, scale)
-        write_weights(path, name, freeze(model))
+        write_weights(path, Weights(freeze(model), name))
     return calotype.load(str(path))
 
 
-def add(file: Path, model: calotype.Model, pixels: np.ndarray, **options: float) -> None:
+def add(file: Path, model: calotype.Model, pixels: np.ndarray, **options: Any) -> None:
     """Write a file and what it decodes to, unless it is there."""
     if file.exists():
         return

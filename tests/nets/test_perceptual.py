@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from calotype.errors import WeightsNotFound
-
-torch = pytest.importorskip("torch")
-
-from calotype.nets.perceptual import BACKBONE, FIRES, LINEAR, SCALE, SHIFT, Lpips  # noqa: E402
+from calotype.nets.perceptual import BACKBONE, FIRES, LINEAR, SCALE, SHIFT, Lpips
 
 WIDTHS = (64, 128, 256, 384, 384, 512, 512)  # of the features, Iandola et al. 2016, table 1
 
@@ -30,8 +29,10 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }.items():
             arrays |= {f"features.{index}.{part}.weight": shape, f"features.{index}.{part}.bias": shape[:1]}
     backbone = {name: random.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in arrays.items()}
-    np.savez(folder / BACKBONE, **{name: array.astype(np.float16) for name, array in backbone.items()})
-    np.savez(folder / LINEAR, **{f"lin{k}": random.random(width).astype(np.float32) for k, width in enumerate(WIDTHS)})
+    halves: dict[str, Any] = {name: array.astype(np.float16) for name, array in backbone.items()}
+    np.savez(folder / BACKBONE, **halves)
+    lines: dict[str, Any] = {f"lin{k}": random.random(width).astype(np.float32) for k, width in enumerate(WIDTHS)}
+    np.savez(folder / LINEAR, **lines)
     return folder
 
 

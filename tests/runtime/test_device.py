@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -85,7 +87,12 @@ def test_settings_of_the_process_change_no_integer(weights: Weights) -> None:
 def test_only_convolutions_of_whole_numbers_are_exact_ones(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     exact = torch_engine._exact_conv
-    monkeypatch.setattr(torch_engine, "_exact_conv", lambda *given: calls.append(given) or exact(*given))
+
+    def counted(*given: Any) -> torch.Tensor:
+        calls.append(given)
+        return exact(*given)
+
+    monkeypatch.setattr(torch_engine, "_exact_conv", counted)
     for name, convolutions in EXACT.items():
         calls.clear()
         data = weights.network(name)
@@ -102,7 +109,9 @@ def test_only_convolutions_of_whole_numbers_are_exact_ones(weights: Weights, mon
     ("kernel", "stride", "padding", "dilation", "groups"),
     [((1, 1), 1, 0, 1, 1), ((3, 3), 1, 1, 1, 1), ((3, 3), 1, 1, 1, 6), ((3, 5), 2, (1, 2), 1, 3), ((3, 3), 1, 2, 2, 2)],
 )
-def test_exact_convolution_is_a_convolution(kernel, stride, padding, dilation, groups) -> None:
+def test_exact_convolution_is_a_convolution(
+    kernel: tuple[int, int], stride: int, padding: int | tuple[int, int], dilation: int, groups: int
+) -> None:
     """Operators of every shape, beside PyTorch's own in float64."""
     torch.manual_seed(0)
     x = torch.randint(0, ACTIVATION_MAX + 1, (2, 6, 9, 11)).float()
@@ -119,7 +128,7 @@ def test_exact_convolution_is_a_convolution(kernel, stride, padding, dilation, g
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("size", [(70, 90), (128, 192)], ids=str)
-def test_files_cross_engines(device: str, size: tuple[int, int], picture) -> None:
+def test_files_cross_engines(device: str, size: tuple[int, int], picture: Callable[..., np.ndarray]) -> None:
     """What one engine wrote the other reads: a wrong integer would be a `Desync`."""
     pixels = picture(*size, 3)
     plain, there = calotype.load(MODEL, precision="float"), calotype.load(MODEL, device=device)
@@ -132,7 +141,7 @@ def test_files_cross_engines(device: str, size: tuple[int, int], picture) -> Non
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_batch_on_a_device(device: str, picture) -> None:
+def test_a_batch_on_a_device(device: str, picture: Callable[..., np.ndarray]) -> None:
     images = [picture(70 + place, 90, 3, place) for place in range(4)]
     model = calotype.load(MODEL, device=device)
     files = model.encode_batch(images, 60, threads=2)
@@ -141,10 +150,10 @@ def test_a_batch_on_a_device(device: str, picture) -> None:
         np.testing.assert_array_equal(decoded, model.decode(data))
 
 
-def test_a_full_gpu_costs_one_picture(picture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_gpu_costs_one_picture(picture: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     run, calls = TorchNetwork._run, []
 
-    def fail_once(self, inputs):
+    def fail_once(self: TorchNetwork, inputs: dict[str, torch.Tensor]) -> object:
         calls.append(1)
         if len(calls) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")

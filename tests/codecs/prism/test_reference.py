@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import calotype
 import calotype.container
 from calotype.codecs.prism import layout
-from calotype.image import Image
+from calotype.image import Image, empty
+from calotype.tiled import open_record
 
 F = np.float32
+Floats = npt.NDArray[np.float32]
 CORNER = [(0, -1, 1), (-1, -1, 3)]
 SQUARE = [(-1, -1, 3), (0, -1, 3), (1, -1, 3)]
 DIAMOND = [(-2, 0, 1), (-1, -1, 3), (0, -2, 5), (1, -1, 3), (2, 0, 1)]
-FILTERS = [  # drift, then by the number of references: (plane, runs) ...
+FILTERS: list[Any] = [  # drift, then by the number of references: (plane, runs) ...
     (2e-8, [(0, [(0, -4, 4), (-1, -3, 7), (-2, -3, 7), (-3, -2, 5), (-4, 0, 1)])],
      [(0, [(0, -3, 3), (-1, -3, 7), (-2, -2, 5), (-3, -1, 3)]), (1, DIAMOND)],
      [(0, [(0, -2, 2), (-1, -2, 5), (-2, -1, 3)]), (1, DIAMOND), (2, SQUARE)]),
@@ -57,7 +63,9 @@ class Bits:
         return bit
 
 
-def walk(low, high, guess, stride_of, ask):
+def walk(
+    low: int, high: int, guess: int, stride_of: Callable[[int], int], ask: Callable[[int, int, int, int, int], int]
+) -> int:
     """The sample; `ask(node, t, start, end, up)` takes a decision, `stride_of(strides)` says how far to go."""
     start, end, up, strides, halvings, phase = low, high + 1, 0, 0, 0, "start"
     t = min(max(guess + 1, low + 1), high)
@@ -85,11 +93,11 @@ def walk(low, high, guess, stride_of, ask):
     return start
 
 
-def limited(x, low, high):
+def limited(x: Any, low: Any, high: Any) -> Any:
     return min(max(x, low), high)
 
 
-def octaves(x, bits):
+def octaves(x: float | np.number[Any], bits: int) -> int:
     """Steps of 2^-bits octaves."""
     return (int(np.array(x, F).view(np.int32)) >> (23 - bits)) - (127 << bits)
 
@@ -97,18 +105,18 @@ def octaves(x, bits):
 class Plane:
     """Rows with MARGIN more entries on both sides, MARGIN more rows above and below."""
 
-    def __init__(self, width, height, first, kind):
+    def __init__(self, width: int, height: int, first: int, kind: type[np.generic]) -> None:
         self.width, self.height = width, height
         self.data = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN), kind)
         self.data[:MARGIN] = first
 
-    def __getitem__(self, at):
+    def __getitem__(self, at: tuple[int, int]) -> Any:
         return self.data[at[1] + MARGIN, at[0] + MARGIN]
 
-    def __setitem__(self, at, value):
+    def __setitem__(self, at: tuple[int, int], value: Any) -> None:
         self.data[at[1] + MARGIN, at[0] + MARGIN] = value
 
-    def end_row(self, y, left=True):
+    def end_row(self, y: int, left: bool = True) -> None:
         row = self.data[y + MARGIN]
         row[-MARGIN:] = row[-MARGIN - 1]
         if left:
@@ -118,19 +126,30 @@ class Plane:
 
 
 class Quick:
-    def __init__(self, stream, width, height, depth, low, high, references, effort):
+    def __init__(
+        self,
+        stream: bytes,
+        width: int,
+        height: int,
+        depth: int,
+        low: int,
+        high: int,
+        references: list[Any],
+        effort: int,
+    ) -> None:
         self.samples = s = Plane(width, height, 1 << (depth - 1), np.int64)
         self.errors = m = Plane(width, height, 0, np.int64)
         bits = Bits(stream)
-        cells = {}
-        chances = {}
-        half = lambda n: octaves(n, 1)  # noqa: E731
+        cells: dict[Any, tuple[int, int]] = {}
+        chances: dict[Any, int] = {}
         for y in range(height):
             s.data[y + MARGIN, :MARGIN] = s[0, y - 1]
             for x in range(width):
 
-                def gradient(other, x=x, y=y):
-                    d = lambda i, j: int(s[i, j]) - (int(other[i, j]) if other else 0)  # noqa: E731
+                def gradient(other: Any, x: int = x, y: int = y) -> int:
+                    def d(i: int, j: int) -> int:
+                        return int(s[i, j]) - (int(other[i, j]) if other else 0)
+
                     w, n, nw, ne = d(x - 1, y), d(x, y - 1), d(x - 1, y - 1), d(x + 1, y - 1)
                     median = limited(w + n - nw, min(w, n), max(w, n))
                     return median + ((2 * (w + n) + ne - nw + 2) >> 2) + (2 * int(other[x, y]) if other else 0)
@@ -140,15 +159,24 @@ class Quick:
                 guess = guesses[0] if len(guesses) == 1 else sum(guesses) + 1 >> 1
                 hint = 0
                 if hints:
-                    hint = min(half((hints[0] if len(hints) == 1 else sum(hints) + 1 >> 1) + 1), 7)
+                    hint = min(octaves((hints[0] if len(hints) == 1 else sum(hints) + 1 >> 1) + 1, 1), 7)
                 near = m[x - 1, y - 1] + m[x + 1, y - 1] + m[x - 2, y] + m[x + 2, y - 1]
-                level = min(half(2 * (m[x - 1, y] + m[x, y - 1]) + near + 1), 23)
+                level = min(octaves(2 * (m[x - 1, y] + m[x, y - 1]) + near + 1, 1), 23)
                 mean, bias = cells.get((level, hint), (700 << (level >> 1), 0))
                 guess = limited(guess + (bias >> 13) >> 1, low, high)
                 around = [s[x - 1, y], s[x, y - 1], s[x - 1, y - 1], s[x + 1, y - 1]]
                 shape = 24 * sum(int(v > guess) << k for k, v in enumerate(around)) + level >> 1
 
-                def ask(node, t, start, end, up, level=level, hint=hint, shape=shape):
+                def ask(
+                    node: int,
+                    t: int,
+                    start: int,
+                    end: int,
+                    up: int,
+                    level: int = level,
+                    hint: int = hint,
+                    shape: int = shape,
+                ) -> int:
                     keys = [(kind, node, rate) for kind in ((level, hint), shape) for rate in (4, 6)]
                     bit = bits.decide(limited(sum(chances.get(key, 32768) for key in keys) >> 2, 32, 65504))
                     for key in keys:
@@ -168,7 +196,7 @@ class Quick:
         self.bits = bits
 
 
-def decay(x):
+def decay(x: Floats) -> Floats:
     u = np.minimum(x, F(16)) * F(1.44269504)
     i = u.astype(np.int32)
     f = i.astype(F) - u
@@ -176,21 +204,21 @@ def decay(x):
     return (p.view(np.int32) - i * (1 << 23)).view(F)
 
 
-def log(x):
+def log(x: Floats) -> Floats:
     bits = x.view(np.int32)
     exponent = ((bits >> 23) - 127).astype(F)
-    m = ((bits & 0x7FFFFF) | 0x3F800000).view(F) - F(1)
+    m: Floats = ((bits & 0x7FFFFF) | 0x3F800000).view(F) - F(1)
     inner = F(0.28795043) + m * (F(-0.13476604) + m * F(0.03180657))
-    return exponent * F(0.69314718) + m * (F(0.99939754) + m * (F(-0.49122156) + m * inner))
+    return (exponent * F(0.69314718) + m * (F(0.99939754) + m * (F(-0.49122156) + m * inner))).astype(F, copy=False)
 
 
-def logistic(x):
+def logistic(x: Any) -> Any:
     t = decay(np.minimum(np.abs(np.array([x], F)), F(11.5)))[0]
     t = t / (F(1) + t)
     return t if x < 0 else F(1) - t
 
 
-def dot(a, b):
+def dot(a: Floats, b: Floats) -> Any:
     lane = np.zeros(8, F)
     for i in range(0, len(a), 8):
         lane += a[i : i + 8] * b[i : i + 8]
@@ -198,7 +226,7 @@ def dot(a, b):
 
 
 class Filter:
-    def __init__(self, number, references, idle):
+    def __init__(self, number: int, references: int, idle: int) -> None:
         drift, *by_references = FILTERS[number]
         self.drift, self.idle = F(drift), idle
         self.at = [(plane, x + k, y) for plane, runs in by_references[references] for y, x, n in runs for k in range(n)]
@@ -206,7 +234,7 @@ class Filter:
         self.w = np.zeros(order, F)
         self.p = np.diag((np.arange(order) < len(self.at)).astype(F))
 
-    def predict(self, planes, x, y):
+    def predict(self, planes: list[Plane], x: int, y: int) -> Any:
         base = [F(0.5) * (plane[x - 1, y] + plane[x, y - 1]) for plane in planes]
         self.input = np.zeros_like(self.w)
         for k, (plane, dx, dy) in enumerate(self.at):
@@ -214,7 +242,7 @@ class Filter:
         self.prediction = base[0] + dot(self.w, self.input)
         return self.prediction
 
-    def learn(self, value, spread):
+    def learn(self, value: Any, spread: Any) -> None:
         gain = np.zeros_like(self.w)
         for row, x in zip(self.p, self.input, strict=True):
             gain += row * x
@@ -229,7 +257,17 @@ class Filter:
 
 
 class Thorough:
-    def __init__(self, stream, width, height, depth, low, high, references, effort):
+    def __init__(
+        self,
+        stream: bytes,
+        width: int,
+        height: int,
+        depth: int,
+        low: int,
+        high: int,
+        references: list[Any],
+        effort: int,
+    ) -> None:
         self.unit, self.effort, self.low, self.high = F(256 / 2**depth), effort, low, high
         self.references, self.bits = references, Bits(stream)
         self.samples = Plane(width, height, 128, F)
@@ -237,7 +275,8 @@ class Thorough:
         self.experts = n = len(IDLE[effort]) + 2
         self.filters = [Filter(k, len(references), idle) for k, idle in enumerate(IDLE[effort])]
         self.recent = [Plane(width, height, 0, F) for _ in range(n)]
-        self.cells, self.slots, self.gates, self.weights = {}, {}, {}, {}
+        self.cells, self.slots = dict[Any, list[Any]](), dict[Any, list[Any]]()
+        self.gates, self.weights = dict[Any, Any](), dict[Any, Floats]()
         for y in range(height):
             self.samples.data[y + MARGIN, :MARGIN] = self.samples[0, y - 1]
             for x in range(width):
@@ -248,7 +287,7 @@ class Thorough:
                 plane.end_row(y, left=False)
         self.numbers = np.rint(self.samples.data[MARGIN:-MARGIN, MARGIN:-MARGIN] / self.unit).astype(int)
 
-    def sample(self, x, y):
+    def sample(self, x: int, y: int) -> None:
         unit, s = self.unit, self.samples
         steps = F(1) / unit
         planes = [s, *(r.samples for r in self.references)]
@@ -269,7 +308,7 @@ class Thorough:
         total = weighted = F(0)
         for t, expected in zip(trust, mean, strict=False):
             total, weighted = total + t, weighted + t * expected
-        mean = np.array([*mean, weighted / total], F)
+        means = np.array([*mean, weighted / total], F)
         hint = self.hint(x, y)
         keys = []
         for k in range(self.experts):
@@ -278,13 +317,16 @@ class Thorough:
             first = np.array((activity - 20 + 508) << 21, np.int32).view(F)[()]
             self.cells.setdefault(keys[-1], [first, 0])
         scale = np.array([self.cells[key][0] for key in keys], F) * F(0.7) + F(0.02)
-        sharpness, spread, centre = F(1) / scale, scale[-1], mean[-1]
+        sharpness, spread, centre = F(1) / scale, scale[-1], means[-1]
         level = limited(octaves(spread, 2) + 20 >> 1, 0, 23)
         contexts = self.contexts(x, y, centre, level)
-        share = {self.low: (F(0), F(1)), self.high + 1: (F(1), F(0))}  # below and above thresholds
+        share: dict[int, tuple[Any, Any]] = {
+            self.low: (F(0), F(1)),
+            self.high + 1: (F(1), F(0)),
+        }  # below and above thresholds
 
-        def ask(node, t, start, end, up):
-            z = ((F(t) - F(0.5)) * unit - mean) * sharpness
+        def ask(node: int, t: int, start: int, end: int, up: int) -> int:
+            z = ((F(t) - F(0.5)) * unit - means) * sharpness
             tail = decay(np.abs(z))
             small = tail / (F(1) + tail)
             large = F(1) - small
@@ -325,7 +367,7 @@ class Thorough:
         stride_of = lambda k: int(spread * steps * strides[min(k, 5)] + F(0.5))  # noqa: E731
         value = F(walk(self.low, self.high, int(centre * steps), stride_of, ask)) * unit
         s[x, y] = value
-        missed = np.abs(value - mean)
+        missed = np.abs(value - means)
         self.errors[x, y] = missed[-1]
         for plane, key, miss in zip(self.recent, keys, missed, strict=True):
             plane[x, y] = miss
@@ -336,7 +378,7 @@ class Thorough:
             if (x + 2 * y) & f.idle == 0:
                 f.learn(value, spread)
 
-    def hint(self, x, y):
+    def hint(self, x: int, y: int) -> int:
         if not self.references:
             return 0
         r = self.references[0].errors
@@ -346,11 +388,14 @@ class Thorough:
             error = F(0.5) * (error + self.references[1].errors[x, y])
         return min(octaves(error + F(0.0625), 2) + 16 >> 1, 15)
 
-    def contexts(self, x, y, centre, level):
+    def contexts(self, x: int, y: int, centre: Any, level: int) -> list[int]:
         s, steps = self.samples, F(1) / self.unit
         w, n, nw, ne = s[x - 1, y], s[x, y - 1], s[x - 1, y - 1], s[x + 1, y - 1]
         around = [w, n, nw, ne, s[x - 2, y], s[x, y - 2]]
-        fifth = lambda d: sum([bool(d >= -8), bool(d >= -2), bool(d > 2), bool(d > 8)])  # noqa: E731
+
+        def fifth(d: Any) -> int:
+            return sum([bool(d >= -8), bool(d >= -2), bool(d > 2), bool(d > 8)])
+
         seen = [int(r.samples[x, y] * steps) for r in self.references] + [0, 0]
         keys = [
             8 * sum(int(v > centre) << k for k, v in enumerate(around)) + level // 3,
@@ -365,19 +410,22 @@ class Thorough:
     ("effort", "channels", "depth"),
     [(1, 3, 8), (1, 4, 12), (2, 3, 8), (3, 1, 8), (4, 3, 10), (5, 3, 8), (5, 4, 16), (6, 2, 8), (7, 3, 8), (9, 3, 8)],
 )
-def test_the_page_is_enough_to_decode(effort, channels, depth):
+def test_the_page_is_enough_to_decode(effort: int, channels: int, depth: int) -> None:
     generator = np.random.default_rng(effort)
     y, x = np.mgrid[:14, :17]
     texture = 40 * np.sin(x / 3 + y / 5) + generator.normal(0, 6, (14, 17))
     picture = np.stack([128 + (1 + c / 4) * texture + generator.normal(0, 2, (14, 17)) for c in range(channels)], -1)
-    pixels = np.clip(picture / 256 * (1 << depth), 0, (1 << depth) - 1).astype(np.uint8 if depth == 8 else np.uint16)
+    pixels = empty((14, 17, channels), depth)
+    pixels[:] = np.clip(picture / 256 * (1 << depth), 0, (1 << depth) - 1)
     data = calotype.load(lossless=True).encode(Image(pixels, depth), effort=effort)
-    [record] = layout.parse_tiles(calotype.container.unpack(data)[1])[1]
-    _, _, body = layout.parse_record(record)
-    coded_effort, order, planes = layout.parse_planes(body, depth, channels)
+    [chunk] = calotype.container.unpack(data)[1]
+    _, [record], _ = layout.TILES.parse(chunk.body)
+    _, body = open_record(record)
+    assert body[0] == layout.PLANES
+    coded_effort, order, planes = layout.parse_planes(body[1:], depth, channels)
     assert coded_effort == effort
     colours = [*layout.ORDERS[order]] if channels > 2 else [0]
-    known = []
+    known: list[Any] = []
     for channel, plane in zip([*colours, *range(len(colours), channels)], planes, strict=True):
         references = [] if channel >= len(colours) else known[::-1]
         codec = Quick if effort == 1 else Thorough

@@ -1,11 +1,15 @@
 """Int8 analysis and synthesis: their arithmetic, what they cost in quality, and that no file depends on them."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 import pytest
 
@@ -14,12 +18,14 @@ from calotype import registry
 from calotype.codec import Host
 from calotype.codecs.vae import codec as vae
 from calotype.errors import CorruptFile, Unsupported, WeightsNotFound
-from calotype.image import Image
+from calotype.image import Image, Pixels
 from calotype.nets.int8 import MIDDLE, WEIGHT_MAX, Graph, fit, fit_signed, to_int8
 from calotype.options import DecodeOptions, EncodeOptions
 from calotype.runtime.onnx import OnnxNetwork
 from calotype.runtime.torch import TorchNetwork
 from calotype.runtime.weights import COMPANION_ENDING, Weights, companion_path, pack_companion
+
+Bytes = npt.NDArray[np.uint8]
 
 SWIFT = Path(vae.__file__).parent / "weights" / "swift.calow"
 COFFEE = Path(__file__).parents[3] / "samples" / "coffee.png"
@@ -28,35 +34,35 @@ SIZE_DIFFERENCE = 0.01  # of small files: latents near the middle of two integer
 
 
 @pytest.fixture(scope="module")
-def photo():
+def photo() -> Bytes:
     return np.asarray(PIL.Image.open(COFFEE).convert("RGB"))
 
 
 @pytest.fixture(scope="module")
-def weights():
+def weights() -> Weights:
     return Weights.open(SWIFT, int8=True)
 
 
 @pytest.fixture
-def installed(tmp_path):
+def installed(tmp_path: Path) -> Path:
     """A copy of the shipped model and its companion."""
     for path in (SWIFT, SWIFT.with_suffix(".toml"), companion_path(SWIFT)):
         shutil.copy(path, tmp_path)
     return tmp_path / SWIFT.name
 
 
-def psnr(decoded, pixels):
+def psnr(decoded: Pixels, pixels: Bytes) -> float:
     return -10 * np.log10(np.mean((decoded / 255.0 - pixels / 255.0) ** 2))
 
 
-def test_weights_become_small_integers():
+def test_weights_become_small_integers() -> None:
     weight = np.random.default_rng(0).normal(0, [[0.01], [3.0], [0.0]], (3, 50)).astype(np.float32)
     integers, scale = to_int8(weight)
     assert np.abs(integers).max(1).tolist() == [WEIGHT_MAX, WEIGHT_MAX, 0]
     assert (np.abs(integers * scale[:, None] - weight) <= scale[:, None] / 2 * 1.0001).all()
 
 
-def test_steps_hold_the_ranges():
+def test_steps_hold_the_ranges() -> None:
     rng = np.random.default_rng(1)
     below, above = rng.random(20).astype(np.float32) * 0.1, rng.random(20).astype(np.float32)
     step, zero = fit((below, above))
@@ -66,7 +72,7 @@ def test_steps_hold_the_ranges():
     assert (fit_signed((below, above)) * 127 >= np.maximum(below, above) * 0.999).all()
 
 
-def test_layers_compute_what_they_should():
+def test_layers_compute_what_they_should() -> None:
     """Against NumPy, where every step of 1 and every weight is an integer already."""
     rng = np.random.default_rng(2)
     x = rng.integers(-20, 20, (1, 16, 6, 8)).astype(np.float32)
@@ -95,7 +101,7 @@ def test_layers_compute_what_they_should():
 
 
 @pytest.mark.parametrize("quality", [30, 60, 75])
-def test_photos_lose_next_to_nothing(photo, quality):
+def test_photos_lose_next_to_nothing(photo: Bytes, quality: float) -> None:
     slow, fast = calotype.load(precision="float"), calotype.load(precision="int8")
     files = [model.encode(photo, quality, threads=1) for model in (slow, fast)]
     assert abs(len(files[1]) / len(files[0]) - 1) < SIZE_DIFFERENCE
@@ -107,7 +113,7 @@ def test_photos_lose_next_to_nothing(photo, quality):
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 0, 0), (255, 255, 255)])
-def test_plain_extreme_colours_stay(colour):
+def test_plain_extreme_colours_stay(colour: tuple[int, int, int]) -> None:
     """No activation of theirs is clipped; clipping changed pure green by up to 17 levels."""
     pixels = np.full((64, 64, 3), colour, np.uint8)
     data = calotype.load(precision="int8").encode(pixels, 60)
@@ -115,12 +121,12 @@ def test_plain_extreme_colours_stay(colour):
     assert np.abs(decoded[1] - decoded[0]).max() <= 4
 
 
-def test_latents_are_the_same_either_way(weights, photo, monkeypatch):
-    payload = vae.VAECodec(Host(weights)).encode(Image.from_array(photo), EncodeOptions(50, 1))
+def test_latents_are_the_same_either_way(weights: Weights, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = vae.VAECodec(Host(weights)).encode(Image.from_array(photo), EncodeOptions(50, threads=1))
     seen = []
     transmit = vae.VAECodec._transmit
 
-    def spy(*arguments):
+    def spy(*arguments: Any) -> Any:
         seen.append(transmit(*arguments))
         return seen[-1]
 
@@ -134,7 +140,7 @@ def test_latents_are_the_same_either_way(weights, photo, monkeypatch):
     assert np.abs(pictures[2] - pictures[1]).max() <= 1  # the torch engine runs the float networks
 
 
-def test_the_companion_is_used_where_it_is_faster(installed, monkeypatch):
+def test_the_companion_is_used_where_it_is_faster(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = registry.find(installed)
     plain, fast = (registry.open_codec(card, precision=precision) for precision in ("float", "int8"))
     assert plain is not fast
@@ -149,7 +155,7 @@ def test_the_companion_is_used_where_it_is_faster(installed, monkeypatch):
         calotype.load(installed, precision="float16")
 
 
-def test_without_a_companion_float_runs(installed, monkeypatch):
+def test_without_a_companion_float_runs(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     companion_path(installed).unlink()
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     card = registry.find(installed)
@@ -159,7 +165,7 @@ def test_without_a_companion_float_runs(installed, monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["start", "directory", "network", "end"])
-def test_a_damaged_companion_is_named(installed, photo, part):
+def test_a_damaged_companion_is_named(installed: Path, photo: Bytes, part: str) -> None:
     path = companion_path(installed)
     data = bytearray(path.read_bytes())
     if part == "end":
@@ -169,22 +175,22 @@ def test_a_damaged_companion_is_named(installed, photo, part):
         data[place : place + 64] = bytes(64)
     path.write_bytes(data)
     pixels = photo[:64, :64]
-    data = calotype.load(installed, precision="float").encode(pixels)
+    coded = calotype.load(installed, precision="float").encode(pixels)
     with pytest.raises(CorruptFile, match=COMPANION_ENDING.replace(".", r"\.")):
         [
-            calotype.load(installed, precision="int8").decode(data),
+            calotype.load(installed, precision="int8").decode(coded),
             calotype.load(installed, precision="int8").encode(pixels),
         ]
 
 
-def test_a_companion_of_other_weights_is_refused(installed, weights):
+def test_a_companion_of_other_weights_is_refused(installed: Path, weights: Weights) -> None:
     other = Weights(weights.data + b"0", "other")
     companion_path(installed).write_bytes(pack_companion(other, {"synthesis": b""}))
     with pytest.raises(CorruptFile, match=f"belongs to weights {other.digest.hex()}.*calotype quantise"):
         calotype.load(installed, precision="int8")
 
 
-def test_int8_needs_neither_torch_nor_onnx():
+def test_int8_needs_neither_torch_nor_onnx() -> None:
     program = (
         "import sys, numpy, calotype\n"
         "model = calotype.load(precision='int8')\n"

@@ -4,6 +4,8 @@ Every decode compares the hash of its latents with the file's, so a decoder that
 in floating point, may differ by `FLOAT_TOLERANCE`.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 import calotype
+from calotype.image import Pixels
 
 FLOAT_TOLERANCE = 1  # of 255
 DECODE = """
@@ -39,7 +42,7 @@ numpy.save(out, pixels)
 
 
 @pytest.fixture(scope="module")
-def coded(tmp_path_factory):
+def coded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pixels]:
     """A file at a high rate, where most latents are not zero, and its picture as decoded here."""
     y, x = np.mgrid[:256, :320] / 25
     noise = np.random.default_rng(0).normal(0, 12, (256, 320, 3))
@@ -60,7 +63,9 @@ def coded(tmp_path_factory):
         ("torch", 2, "AVX2"),
     ],
 )
-def test_file_decodes_alike(coded, engine, threads, isa, tmp_path):
+def test_file_decodes_alike(
+    coded: tuple[Path, Pixels], engine: str, threads: int, isa: str | None, tmp_path: Path
+) -> None:
     path, expected = coded
     environment = os.environ | ({"ONEDNN_MAX_CPU_ISA": isa, "ATEN_CPU_CAPABILITY": "default"} if isa else {})
     out = tmp_path / "pixels.npy"

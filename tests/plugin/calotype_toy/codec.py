@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,7 @@ def _inflate(body: bytes, shape: tuple[int, ...]) -> Samples:
     return _sums(np.frombuffer(data, "<u2").astype(np.uint16).reshape(shape))
 
 
-def _differences(samples: Samples) -> Samples:
+def _differences(samples: npt.NDArray[np.integer[Any]]) -> Samples:
     """Each sample less the one to its left, modulo 65536."""
     return _along_rows(lib.toy_differences, samples)
 
@@ -85,7 +85,7 @@ def _sums(differences: Samples) -> Samples:
     return _along_rows(lib.toy_sums, differences)
 
 
-def _along_rows(function: Callable[..., None], samples: Samples) -> Samples:
+def _along_rows(function: Callable[..., None], samples: npt.NDArray[np.integer[Any]]) -> Samples:
     *_, width, channels = samples.shape
     result = np.array(samples, np.uint16, order="C")
     buffer = ffi.from_buffer("uint16_t[]", result, require_writable=True)
