@@ -163,7 +163,7 @@ def opened(browser: Any, bench: Bench, text: str, tmp_path_factory: pytest.TempP
     return browser
 
 
-def _wait(done: Callable[[], object], seconds: float = 20) -> None:
+def _wait(done: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "the page did not follow"
