@@ -1,4 +1,4 @@
-"""Work on several threads at a time, results in order, memory for a few pieces only.
+"""Work on several threads at a time, results in order, memory for a few pieces only; and who hears how far it is.
 
 Networks, the entropy coder and NumPy release Python's lock, so that threads really work beside each other.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
 from typing import TypeVar
 
 AHEAD = 2  # one in work, one waiting
 ON_A_GPU = 4  # threads for one GPU: it runs the networks of one image while others are read and entropy-coded
+
+Listener = Callable[[int, int], None]  # called with the number of pieces that are done, and that of all
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,3 +55,22 @@ def in_order(
             yield running.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Within, `listener` hears of all that is `told`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def told(results: Iterable[Result], total: int) -> Iterator[Result]:
+    """The same results; who listens hears how many of all there are."""
+    listener = _listener.get() or (lambda done, total: None)
+    listener(0, total)
+    for done, result in enumerate(results, 1):
+        listener(done, total)
+        yield result

@@ -20,7 +20,7 @@ from .coding.varint import join_records, split_records
 from .errors import CorruptFile, Desync, UnsupportedFile
 from .image import Pixels, empty
 from .options import Region
-from .parallel import cores, in_order
+from .parallel import cores, in_order, told
 from .tiling import Grid, Span, Tile, check_region
 
 SEAL_BYTES = 4
@@ -123,7 +123,7 @@ def encode_tiles(grid: Grid, encode: Callable[[Tile, int], Made], threads: int, 
     """
     tiles = list(grid)
     outer, inner = _share(threads, len(tiles), beside)
-    return list(in_order(lambda tile: encode(tile, inner), tiles, outer))
+    return list(told(in_order(lambda tile: encode(tile, inner), tiles, outer), len(tiles)))
 
 
 def decode_tiles(
@@ -146,7 +146,7 @@ def decode_tiles(
     pixels = empty((region.height, region.width, channels), depth)
     tiles = grid.touching(y, x)
     outer, inner = _share(threads, len(tiles), beside)
-    decoded = in_order(lambda tile: decode(tile, inner), tiles, outer)
+    decoded = told(in_order(lambda tile: decode(tile, inner), tiles, outer), len(tiles))
     for tile, part in zip(tiles, decoded, strict=True):
         rows, columns = tile.y.shared(y), tile.x.shared(x)
         pixels[rows.within(y), columns.within(x)] = part[rows.within(tile.y), columns.within(tile.x)]
