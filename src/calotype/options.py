@@ -93,7 +93,12 @@ class EncodeOptions:
     target_bytes: int | None = field(
         default=None,
         metadata=_flag(
-            "--target-size", "--target-bytes", least=1, served=True, help="Largest file of at most so many bytes."
+            "--target-size",
+            "--target-bytes",
+            metavar="SIZE",
+            least=1,
+            served=True,
+            help="Largest file of at most so many bytes: 8000, 200k, 1.5M.",
         ),
     )
     target_bpp: float | None = field(
@@ -163,7 +168,10 @@ class DecodeOptions:
     max_bytes: int | None = field(
         default=None,
         metadata=_flag(
-            "--max-bytes", least=1, help="Decode what the file's first bytes give, of files that have layers."
+            "--max-bytes",
+            metavar="SIZE",
+            least=1,
+            help="Decode what the file's first bytes give, of files that have layers.",
         ),
     )
     realism: float | None = field(

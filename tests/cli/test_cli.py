@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image as Pillow
 
 import calotype
 from calotype.cli import app
+from calotype.cli.options import parse_size
 
 MODEL = "deflate.coarse"
 SOON = 300.0  # seconds, for the busiest machine; what hangs takes an hour
@@ -125,13 +128,117 @@ def test_one_failure_does_not_stop_the_others(run: Run, pictures: dict[str, np.n
     assert "in/b.png" in error_line(result)
 
 
-def test_equal_stems_are_refused_before_anything_is_done(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_inputs_of_equal_stems_become_files_of_their_whole_names(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    for copy in ("in/a.jpg", "in/a.jpg.png"):
+        Path(copy).write_bytes(Path("in/a.png").read_bytes())
+    coded = ["a.jpg.calo", "a.jpg.png.calo", "a.png.calo", "b.calo", "c.calo"]
+    for inputs in (["in"], ["in", "in/a.png"]):
+        assert run("encode", *inputs, "-o", "out", "-m", MODEL, "-f").status == 0
+        assert sorted(os.listdir("out")) == coded
+    assert run("decode", "out", "-o", "back").status == 0
+    assert sorted(os.listdir("back")) == ["a.jpg.png", "a.jpg.png.png", "a.png.png", "b.png", "c.png"]
+
     Path("other").mkdir()
-    Path("other/a.jpg").write_bytes(Path("in/a.png").read_bytes())
-    result = run("encode", "in/a.png", "in/c.png", "other/a.jpg", "-o", "out", "-m", MODEL)
+    Path("other/a.png").write_bytes(Path("in/a.png").read_bytes())
+    result = run("encode", "in/a.png", "other/a.png", "-o", "new", "-m", MODEL)
     assert result.status == 2
-    assert "both become out/a.calo" in error_line(result)
-    assert not list(Path("out").glob("*"))
+    assert "in/a.png and other/a.png would both become new/a.png.calo" in error_line(result)
+    assert not Path("new").exists()
+
+
+def test_a_tree(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    Path("in/deep/er").mkdir(parents=True)
+    Path("in/deep/er/a.PNG").write_bytes(Path("in/a.png").read_bytes())
+    os.mkfifo("in/deep/pipe.png")  # would be waited for
+    Path("in/deep/folder.png").mkdir()
+    Path("in/deep/link.png").symlink_to("nowhere")
+    result = run("encode", "in", "-r", "-o", "out", "-m", MODEL, "--json")
+    assert result.status == 1
+    assert [record.get("output") for record in result.objects] == [
+        "out/a.calo", "out/b.calo", "out/c.calo", None, "out/deep/er/a.calo",
+    ]  # fmt: skip
+    assert "in/deep/link.png: No such file" in str(result.objects[3]["error"])
+    assert run("decode", "-r", "out", "-o", "back").status == 0
+    np.testing.assert_array_equal(np.asarray(Pillow.open("back/deep/er/a.png")), np.asarray(Pillow.open("back/a.png")))
+    assert run("encode", "in/deep", "-r", "-m", MODEL).status == 1
+    assert Path("in/deep/er/a.calo").is_file()
+    Path("top/inner").mkdir(parents=True)
+    assert "-r looks into the folders" in error_line(run("encode", "top", "-m", MODEL))
+
+
+def test_two_names_are_an_input_and_its_output(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    assert run("encode", "in/a.png", "new/a.calo", "-m", MODEL, "-q", 100).status == 0
+    assert run("decode", "new/a.calo", "newer/still/a.tif").status == 0
+    np.testing.assert_array_equal(np.asarray(Pillow.open("newer/still/a.tif")), pictures["a.png"])
+    assert "a.calo exists; add -f" in error_line(run("encode", "in/a.png", "new/a.calo", "-m", MODEL))
+    assert "a.tif exists; add -f" in error_line(run("decode", "new/a.calo", "newer/still/a.tif"))
+
+
+def test_what_looks_like_a_slip_must_be_asked_for(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
+    Path("a.webp").write_bytes(Path("a.calo").read_bytes())
+    for arguments, status, words in (
+        (["encode", "in/a.png", "-o", "new.png"], 2, "with the name of an image; -o new.calo"),
+        (["encode", "in/a.png", "-o", "in/a.png"], 2, "with the name of an image"),
+        (["encode", "a.calo", "-o", "b.calo"], 1, "a.calo is a .calo file already; add -f"),
+        (["encode", "a.webp", "-o", "b.calo"], 1, "a.webp is a .calo file already; add -f"),
+        (["decode", "a.webp", "-o", "a.webp"], 1, "a.webp is the input itself; add -f"),
+        (["encode", "in/a.png", "in/b.png", "-o", "c.calo"], 2, "write c.calo/"),
+    ):
+        if arguments[0] == "encode":
+            arguments += ["-m", MODEL]
+        before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+        result = run(*arguments)
+        assert result.status == status
+        assert words in error_line(result)
+        assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+        if "write" not in words:
+            assert run(*arguments, "-f").status == 0
+
+
+def test_an_input_is_looked_at_before_its_output(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    Path("bad.png").write_bytes(b"broken")
+    Path("bad.calo").write_bytes(b"broken")
+    Path("missing.calo").write_bytes(b"mine")
+    assert "bad.png" in error_line(run("encode", "bad.png", "-m", MODEL))
+    assert "not a Calotype file" in error_line(run("decode", "bad.calo"))
+    assert "missing.png: No such file" in error_line(run("encode", "missing.png", "-m", MODEL))
+
+
+def test_a_full_disk_is_named(
+    run: Run, pictures: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import calotype.io
+
+    def full(path: str, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", f".{path}.0.part")
+
+    monkeypatch.setattr(calotype.io, "write_bytes", full)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    line = error_line(run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL))
+    assert line == f"calotype: error: a.calo: the disk of {tmp_path} is full"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("8000", 8000),
+        ("200k", 200_000),
+        ("1.5M", 1_500_000),
+        ("2 kB", 2000),
+        (".5K", 500),
+        ("64Ki", 65536),
+        ("1g", 10**9),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "k", "1.2.3", "-1", "1e3", "5T", "1 k k"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_size(text)
 
 
 def test_nothing_is_overwritten_without_f(run: Run, pictures: dict[str, np.ndarray]) -> None:
@@ -163,6 +270,8 @@ def test_failures_leave_no_output(run: Run, pictures: dict[str, np.ndarray], fil
         (["encode", "in/a.png", "-q", "101"], 2, "100"),
         (["encode", "in/a.png", "-q", "5", "--target-bpp", "1"], 2, "only one"),
         (["encode", "in/a.png", "-T", "-1"], 2, "0"),
+        (["encode", "in/a.png", "--target-size", "1.5x"], 2, "200k"),
+        (["encode", "in/a.png", "--target-size", "0"], 2, "1 or more"),
         (["encode"], 2, "INPUT"),
         (["encode", "-", "in/a.png"], 2, "stdin"),
         (["encode", "in", "-o", "-"], 2, "folder"),
@@ -175,7 +284,7 @@ def test_failures_leave_no_output(run: Run, pictures: dict[str, np.ndarray], fil
         (["decode", "a.calo", "--nonsense"], 2, "nonsense"),
         (["decode", "a.calo", "-o", "b.png", "--region", "10,0,2,1"], 1, "not inside 11x9"),
         (["decode", "a.calo", "-o", "b.xyz"], 1, "possible endings"),
-        (["decode", "a.calo", "-o", "nowhere/b.png"], 1, "nowhere"),
+        (["decode", "a.calo", "-o", "in/a.png/b.png"], 1, "in/a.png is no folder"),
         (["decode", "in/a.png", "-o", "b.png"], 1, "not a Calotype file"),
         (["decode", "missing.calo"], 1, "missing.calo: No such file"),
         (["decode", "a.calo", "-o", "b.png", "--max-pixels", "98"], 1, "limit of 98"),
@@ -207,7 +316,7 @@ def test_errors_are_one_line_with_their_status(
 
 
 def test_targets(run: Run, pictures: dict[str, np.ndarray]) -> None:
-    assert run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL, "--target-size", 250).status == 0
+    assert run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL, "--target-size", ".25k").status == 0
     assert 150 < os.path.getsize("a.calo") <= 250
     assert run("encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--target-bpp", 20).status == 0
     assert 150 < os.path.getsize("b.calo") <= 20 * 99 / 8
@@ -311,6 +420,62 @@ def test_pipes(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
     assert (broken.returncode, broken.stdout) == (1, b"")
 
 
+def shell(line: str, folder: Path, **environment: str) -> tuple[int, str, str]:
+    """Status and output of a line for bash, where $CALOTYPE is the program."""
+    program = f"{sys.executable} -m calotype"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder,
+        env=os.environ | {"CALOTYPE": program, "PYTHONUNBUFFERED": ""} | environment, capture_output=True,
+        text=True, timeout=SOON,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("$CALOTYPE encode - -m toy <&-", "standard input is closed"),
+        ("$CALOTYPE encode in/a.png -o - -m toy >&-", "standard output"),
+        ("$CALOTYPE encode in/a.png -o - -m toy >/dev/full", "standard output: No space left on device"),
+        ("$CALOTYPE models --json >/dev/full", "standard output: No space left on device"),
+        ("set -o pipefail; $CALOTYPE encode in/a.png -o - -m toy | true", "standard output: Broken pipe"),
+        ("set -o pipefail; $CALOTYPE models | true", "standard output: Broken pipe"),
+    ],
+)
+def test_streams_that_are_closed_or_full(
+    tmp_path: Path, pictures: dict[str, np.ndarray], line: str, words: str
+) -> None:
+    if "/dev/full" in line and not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    status, _, err = shell(line, tmp_path)
+    assert status == 1
+    (said,) = err.splitlines()
+    assert said.startswith("calotype: error: ")
+    assert words in said
+
+
+def test_names_that_a_terminal_cannot_show(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+    assert shell("$CALOTYPE encode in/a.png -o é.calo -m toy", tmp_path, PYTHONIOENCODING="ascii")[0] == 0
+    status, out, err = shell("$CALOTYPE verify é.calo", tmp_path, PYTHONIOENCODING="ascii")
+    assert (status, out, err) == (0, "\\xe9.calo: good, 11x9 RGB\n", "")
+
+
+def test_shells_complete_models(tmp_path: Path) -> None:
+    words = {"_CALOTYPE_COMPLETE": "complete_bash", "COMP_WORDS": "calotype encode -m deflate.c", "COMP_CWORD": "3"}
+    assert shell("$CALOTYPE", tmp_path, **words)[:2] == (0, f"{MODEL}\n")
+
+
+def test_a_bar_counts_the_tiles_of_a_large_image(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calotype.cli.batch._is_terminal", lambda: True)
+    heard = []
+    monkeypatch.setattr("rich.progress.Progress.update", lambda self, task, **count: heard.append(count))
+    for width in (1024, 2100):
+        Pillow.fromarray(np.zeros((2, width), np.uint8)).save(f"{width}.png")
+        assert run("encode", f"{width}.png", "--lossless", "-e", 1, "-T", 1).status == 0
+        assert run("decode", f"{width}.calo", "-o", f"{width}.tif", "-T", 1).status == 0
+    assert heard[:4] == [{"completed": done, "total": 3} for done in range(4)]
+
+
 def test_nothing_binary_goes_to_a_terminal(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
@@ -345,8 +510,51 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, pictures: dict[str, np.ndar
     process.send_signal(number)
     _, err = process.communicate(timeout=SOON)
     assert process.returncode == 128 + number
-    assert b"Traceback" not in err
+    assert err == b"calotype: interrupted\n"
     assert os.listdir(tmp_path) == ["in"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_an_interrupt_waits_for_no_thread(tmp_path: Path, number: int, threads: str) -> None:
+    """Tiles are being coded, by code that does not hear of interrupts."""
+    Pillow.fromarray(np.zeros((2, 2100), np.uint8)).save(tmp_path / "a.png")
+    code = (
+        "import contextlib, time\n"
+        "from calotype.codecs.prism import codec\n"
+        "def deaf(*_):\n"
+        "    print('coding', flush=True)\n"
+        "    while True:\n"
+        "        with contextlib.suppress(BaseException):\n"
+        "            time.sleep(3600)\n"
+        "codec._code_tile = deaf\n"
+        "from calotype.cli.app import main\n"
+        f"main(['encode', 'a.png', '--lossless', '-T', '{threads}'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"coding\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=SOON)
+    assert (process.returncode, err) == (128 + number, b"calotype: interrupted\n")
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_an_interrupt_of_the_imports(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "import runpy\n"
+        "runpy.run_module('calotype', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=SOON)
+    assert (done.returncode, done.stderr) == (130, b"calotype: interrupted\n")
 
 
 def test_views_become_one_file_and_several_again(run: Run, picture: Callable[..., np.ndarray]) -> None:

@@ -37,6 +37,7 @@ ENCODE = _Encode(
     view_rows=0,
     strip=False,
     max_pixels=10**6,
+    force=False,
 )
 
 
@@ -56,7 +57,7 @@ def calotype(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.glob("*")}
 
 
 def test_several_processes_do_what_one_does(folder: Path) -> None:
@@ -131,12 +132,14 @@ def test_a_process_that_dies_costs_its_picture(folder: Path) -> None:
     assert contents(folder / "out") == {}
 
 
-def test_a_mistake_of_ours_ends_the_run(folder: Path) -> None:
+def test_a_mistake_of_ours_costs_its_image(folder: Path) -> None:
     arguments = ["encode", "in", "-o", "out", "-j", "2", "-m", MODEL, "-q", FAULTY]
     done = calotype(folder, *arguments, **{FAULT: "raise"})
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert "ZeroDivisionError: as was asked for (this is a mistake in Calotype" in line
+    *lines, last = done.stderr.splitlines()
+    assert len(lines) == 7
+    assert "in/a.png: ZeroDivisionError: as was asked for (this is a mistake in Calotype" in lines[0]
+    assert last.startswith("0 done, 7 failed: ")
     shown = calotype(folder, *arguments, **{FAULT: "raise", "CALOTYPE_DEBUG": "1"}).stderr
     assert "calotype_testing/codec.py" in shown  # the traceback from the other process
 
@@ -155,7 +158,7 @@ def test_an_interrupt_stops_all_at_once(folder: Path, number: int) -> None:
     time.sleep(0.5)  # they may even have begun
     process.send_signal(number)
     _, said = process.communicate(timeout=SOON)
-    assert (process.returncode, said) == (128 + number, b"")
+    assert (process.returncode, said) == (128 + number, b"calotype: interrupted\n")
     wait_for(lambda: not any(map(alive, workers)))
     assert contents(folder / "out") == {}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import CalotypeWarning
-from .failures import DEBUG, explain, fail, say
+from .failures import DEBUG, OutputFailed, explain, fail, flush_output, say
+from .interrupts import leave, stopping
 
 VERBS = (
     "encode",
@@ -35,6 +35,7 @@ VERBS = (
     "export",
     "quantise",
 )
+_COMPLETION = "_CALOTYPE_COMPLETE"
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own click, or did not
 
 
@@ -77,27 +78,45 @@ def _calotype(
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = list(sys.argv[1:] if args is None else args)
-    signal.signal(signal.SIGTERM, _stop)  # so that a half-written file is cleaned up as after Ctrl-C
     warnings.showwarning = _show_warning
-    try:
-        status = run(arguments or ["--help"])
-    except _UsageError as error:
-        fail(f"{error.format_message()} ({' '.join(_path(error))} --help shows how)")  # type: ignore[attr-defined]
-        status = 2
-    except (KeyboardInterrupt, typer.Abort):
-        status = 130
-    except Exception as error:
-        if DEBUG in os.environ:
-            raise
-        fail(explain(error))
-        status = 1
-    sys.exit(status)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")  # no name is too odd to be printed
+    with stopping():
+        sys.exit(_status(arguments or ["--help"]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit status. Raises what went wrong."""
-    status = typer.main.get_command(app).main(arguments, prog_name="calotype", standalone_mode=False)
-    return int(status or 0)
+    command = typer.main.get_command(app)
+    if _COMPLETION in os.environ:  # a shell asks
+        command.main(prog_name="calotype")
+    try:
+        with command.make_context("calotype", arguments) as context:
+            command.invoke(context)
+            return 0
+    except typer.Exit as end:
+        return end.exit_code
+
+
+def _status(arguments: list[str]) -> int:
+    """Exit status of a command; what went wrong is said."""
+    try:
+        status = run(arguments)
+        flush_output()
+        return status
+    except _UsageError as error:
+        fail(f"{error.format_message()} ({' '.join(_path(error))} --help shows how)")  # type: ignore[attr-defined]
+        return 2
+    except typer.Abort:
+        return 130
+    except (OutputFailed, BrokenPipeError) as error:
+        fail(f"standard output: {error.strerror}")
+        leave(1)  # a usual end would try once more to write what is left
+    except Exception as error:
+        if DEBUG in os.environ:
+            raise
+        fail(explain(error))
+        return 1
 
 
 def _path(error: Any) -> list[str]:
@@ -109,7 +128,3 @@ def _path(error: Any) -> list[str]:
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
     kind = "note" if issubclass(category, CalotypeWarning) else f"warning: {category.__name__}"
     say(f"calotype: {kind}: {message}")
-
-
-def _stop(number: int, frame: object) -> None:
-    sys.exit(128 + number)

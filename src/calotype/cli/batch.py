@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -10,20 +11,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import typer
 
-from ..errors import CalotypeError
-from .failures import DEBUG, explain, say
-from .jobs import STREAM, Job, Make, Record
+from ..errors import CalotypeError, Unsupported
+from .failures import DEBUG, OutputFailed, explain, flush_output, say
+from .interrupts import beside
+from .jobs import STREAM, Job, Made, Make, Record
 
 if TYPE_CHECKING:
     from ..image import Image
 
 AHEAD = 100  # jobs per process that may be done before an earlier one is: so many records wait to be reported in order
 
-Failure = CalotypeError | OSError | MemoryError  # costs one input; anything else is a mistake of ours and ends the run
+_EXISTS = "{} exists; add -f to overwrite it, or -n to skip it"
 
 
 def run(jobs: list[Job], work: Callable[[Job], Record], as_json: bool, verb: str | None) -> None:
@@ -33,36 +36,46 @@ def run(jobs: list[Job], work: Callable[[Job], Record], as_json: bool, verb: str
     successes. `work` returns what is known of one result, with at least `bytes`, `width`, `height` and `bpp`.
     """
     with _progress(len(jobs), verb) as (advance, note):
-        _report(jobs, map(partial(_attempt, work, advance), jobs), as_json, verb, note)
+        _report(jobs, map(partial(_attempt, partial(beside, work), advance), jobs), as_json, verb, note)
 
 
 def run_files(
     jobs: list[Job], make: Make, processes: int, *, force: bool, skip: bool, as_json: bool, verb: str
 ) -> None:
     """As `run`, on several processes, where each job makes files; with `skip`, files that exist are done."""
+    writing, stopped = Lock(), False
 
     def work(make: Make, job: Job) -> Record:
         assert job.output is not None
         if skip and job.output != STREAM and os.path.isfile(job.output):
             return {"input": job.input, "output": job.output, "skipped": True}
-        check_output(job.output, force)
         record, files, notes = make(job)
         for path, _ in files:
-            check_output(path, force)
-        for path, data in files:
-            write_output(path, data, force)
+            check_output(job, path, force)
+        with writing:
+            if stopped:
+                raise CalotypeError("stopped")
+            for path, data in files:
+                write_output(path, data, force)
         return record | ({"notes": list(notes)} if notes else {})
 
-    if processes == 1:
-        run(jobs, partial(work, make), as_json, verb)
-        return
-    from ..parallel import in_order
-    from .processes import Crew
+    with _progress(len(jobs), verb) as (advance, note):
+        if processes == 1:
+            apart = partial(_with_a_bar, verb, make) if len(jobs) == 1 and _is_terminal() else partial(beside, make)
+            attempt = partial(_attempt, partial(work, apart), advance)
+            _report(jobs, map(attempt, jobs), as_json, verb, note)
+            return
+        from ..parallel import in_order
+        from .processes import Crew
 
-    with _progress(len(jobs), verb) as (advance, note), closing(Crew(make)) as crew:
-        attempt = partial(_attempt, partial(work, crew.make), advance)
-        with closing(in_order(attempt, jobs, processes, AHEAD)) as outcomes:
-            _report(jobs, outcomes, as_json, verb, note)
+        with closing(Crew(make)) as crew:
+            attempt = partial(_attempt, partial(work, crew.make), advance)
+            with closing(in_order(attempt, jobs, processes, AHEAD)) as outcomes:
+                try:
+                    _report(jobs, outcomes, as_json, verb, note)
+                finally:
+                    with writing:  # whoever writes has ended, and nobody begins
+                        stopped = True
 
 
 def refuse_both(force: bool, skip: bool) -> None:
@@ -100,7 +113,22 @@ def record_of(job: Job, image: Image, size: int, seconds: float, **more: object)
 
 def read_bytes(name: str) -> bytes:
     """All of a file or of stdin."""
+    if name == STREAM and sys.stdin is None:
+        raise CalotypeError("standard input is closed")
     return sys.stdin.buffer.read() if name == STREAM else Path(name).read_bytes()
+
+
+def refuse_coded(name: str) -> None:
+    """Raise `Unsupported` for a `.calo` file, which would lose once more."""
+    from ..container import is_calotype
+
+    if name == STREAM:
+        start = b"" if sys.stdin is None else sys.stdin.buffer.peek(8)[:8]  # type: ignore[union-attr]
+    else:
+        with open(name, "rb") as file:
+            start = file.read(8)
+    if is_calotype(start):
+        raise Unsupported(f"{'it' if name == STREAM else name} is a .calo file already; add -f to code it again")
 
 
 def read_image(name: str, threads: int, max_pixels: int) -> Image:
@@ -118,37 +146,52 @@ def read_image(name: str, threads: int, max_pixels: int) -> Image:
     return io.read_image(BytesIO(data), max_pixels)
 
 
-def check_output(output: str, force: bool) -> None:
-    """Fail early where writing would fail in the end."""
+def check_output(job: Job, output: str, force: bool) -> None:
+    """Fail early where writing would fail in the end, or would lose what may be needed."""
     if output == STREAM:
         return
     path = Path(output)
     if path.is_dir():
         raise IsADirectoryError(f"{output} is a folder")
-    if not force and path.exists() and path.is_file():
-        raise FileExistsError(f"{output} exists; add -f to overwrite it, or -n to skip it")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist")
+    if not force and path.is_file():
+        if any(os.path.exists(name) and path.samefile(name) for name in (job.input, *job.views)):
+            raise FileExistsError(f"{output} is the input itself; add -f to overwrite it")
+        raise FileExistsError(_EXISTS.format(output))
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(f"{output}: {above} is no folder")
 
 
 def write_output(output: str, data: bytes, force: bool) -> None:
-    """Write a file whole or not at all, or to stdout."""
+    """Write a file whole or not at all, with the folder that it lies in; or to stdout."""
     from ..io import write_bytes
 
     if output == STREAM:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_stdout(data)
         return
     try:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(output, data, overwrite=force)
     except FileExistsError:  # made by someone else meanwhile
-        raise FileExistsError(f"{output} exists; add -f to overwrite it, or -n to skip it") from None
+        raise FileExistsError(_EXISTS.format(output)) from None
+    except OSError as error:  # names no file, or one that lay aside
+        raise OSError(error.errno, error.strerror, output) from None
+
+
+def _write_stdout(data: bytes) -> None:
+    if sys.stdout is None:
+        raise OutputFailed(errno.EBADF, "it is closed")
+    try:
+        sys.stdout.buffer.write(data)
+    except OSError as error:
+        raise OutputFailed(error.errno, error.strerror) from None
+    flush_output()
 
 
 @contextmanager
 def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
     """A bar on stderr for several jobs; gives a step forward and a way to print beside the bar."""
-    if total == 1 or verb is None or not sys.stderr.isatty():
+    if total == 1 or verb is None or not _is_terminal():
         yield (lambda: None), say
         return
     from rich.console import Console
@@ -163,10 +206,26 @@ def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None]
         )
 
 
-def _attempt(work: Callable[[Job], Record], advance: Callable[[], None], job: Job) -> Record | Failure:
+def _with_a_bar(verb: str, make: Make, job: Job) -> Made:
+    """What `make` makes of the only job, while its tiles are counted on stderr."""
+    from ..parallel import heard_by
+    from .progress import tiles_bar
+
+    with tiles_bar(verb) as advance, heard_by(advance):
+        return beside(make, job)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _attempt(work: Callable[[Job], Record], advance: Callable[[], None], job: Job) -> Record | Exception:
+    """What became of one input: whatever goes wrong with it is no reason to leave out the others."""
     try:
         return work(job)
-    except (CalotypeError, OSError, MemoryError) as error:
+    except (OutputFailed, BrokenPipeError):
+        raise
+    except Exception as error:
         return error
     finally:
         advance()
@@ -174,7 +233,7 @@ def _attempt(work: Callable[[Job], Record], advance: Callable[[], None], job: Jo
 
 def _report(
     jobs: list[Job],
-    outcomes: Iterable[Record | Failure],
+    outcomes: Iterable[Record | Exception],
     as_json: bool,
     verb: str | None,
     note: Callable[[str], None],

@@ -12,9 +12,9 @@ import typer
 
 from ..errors import CalotypeWarning, Unsupported
 from ..options import DecodeOptions
-from .batch import read_bytes, record_of, refuse_both, run_files, share
-from .jobs import STREAM, Job, Made, paths_of_views, plan
-from .options import Device, Force, Jobs, Json, Out, Skip, takes
+from .batch import check_output, read_bytes, record_of, refuse_both, run_files, share
+from .jobs import STREAM, Job, Made, paths_of_views, plan, split_output
+from .options import Device, Force, Jobs, Json, Out, Recursive, Skip, takes
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -25,6 +25,7 @@ def decode(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders; - is stdin.")],
     options: DecodeOptions,
     out: Out = None,
+    recursive: Recursive = False,
     force: Force = False,
     skip: Skip = False,
     jobs: Jobs = 0,
@@ -34,17 +35,20 @@ def decode(
     """Open .calo files: write them as images, with their metadata.
 
     The format follows from the ending of the output: png, tif, webp (lossless), bmp, ppm, jpg (quality 95).
-    Several files, or a folder, become PNG files named after the input's stem; stdout gets PNG.
+    Several files, or a folder, become PNG files named after the input's stem; stdout gets PNG. FILE x.jpg is as
+    FILE -o x.jpg.
     The views of a file with several become files with their numbers: pair.0.png, pair.1.png.
     """
     refuse_both(force, skip)
     from .. import api
+    from ..io import WRITE_FORMATS
     from ..runtime.engine import resolve_device
 
-    work = plan(files, out, ".png", {api.ENDING}, json)
+    files, out = split_output(files, out, WRITE_FORMATS)
+    work = plan(files, out, ".png", {api.ENDING}, recursive=recursive, as_json=json)
     device = resolve_device(device)
     processes, threads = share(jobs, options.threads, device, len(work))
-    make = _Decode(replace(options, threads=threads), device)
+    make = _Decode(replace(options, threads=threads), device, force)
     run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="decoding")
 
 
@@ -54,12 +58,17 @@ class _Decode:
 
     options: DecodeOptions
     device: str | None
+    force: bool
 
     def __call__(self, job: Job) -> Made:
         from .. import api
+        from ..container import unpack_cut
 
+        assert job.output is not None
         started = time.perf_counter()
         data = read_bytes(job.input)
+        unpack_cut(data, self.options.max_pixels)  # intact
+        check_output(job, job.output, self.force)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", CalotypeWarning)
             image = api.decode_with(data, self.options, self.device)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..options import EncodeOptions
-from .batch import read_image, record_of, refuse_both, run_files, share
-from .jobs import Job, Made, plan, plan_views
-from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Skip, takes
+from .batch import check_output, read_image, record_of, refuse_both, refuse_coded, run_files, share
+from .jobs import Job, Made, plan, plan_views, split_output
+from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Recursive, Skip, complete_model, takes
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -23,7 +25,10 @@ def encode(
     options: EncodeOptions,
     out: Out = None,
     model: Annotated[
-        str | None, typer.Option("-m", "--model", help="Name (see `calotype models`) or a .calow file.")
+        str | None,
+        typer.Option(
+            "-m", "--model", help="Name (see `calotype models`) or a .calow file.", autocompletion=complete_model
+        ),
     ] = None,
     views: Annotated[
         bool, typer.Option("--views", help="All inputs are views of one scene, in order, and become one file.")
@@ -31,6 +36,7 @@ def encode(
     view_rows: Annotated[
         int, typer.Option("--view-rows", min=0, help="The views are a light field of so many rows.")
     ] = 0,
+    recursive: Recursive = False,
     force: Force = False,
     skip: Skip = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out ICC, Exif and XMP.")] = False,
@@ -42,7 +48,8 @@ def encode(
     """Shrink images to .calo files.
 
     Several inputs, or a folder (the images directly in it, sorted by name), become files named after the
-    input's stem. One that fails does not stop the others; the exit status is 1 then.
+    input's stem: a.calo; or where both a.jpg and a.png are there, a.jpg.calo and a.png.calo. One that fails does
+    not stop the others; the exit status is 1 then. INPUT x.calo is as INPUT -o x.calo.
     """
     refuse_both(force, skip)
     if view_rows and not views:
@@ -54,12 +61,25 @@ def encode(
     if views:
         work = [plan_views(inputs, out, api.ENDING, PICTURE_ENDINGS, json)]
     else:
-        work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, json)
+        inputs, out = split_output(inputs, out, {api.ENDING})
+        work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, recursive=recursive, as_json=json)
+    if not force:
+        _refuse_slips(work, PICTURE_ENDINGS)
     api.find(model, options)  # a wrong model or option is one error, not one for each image
     device = resolve_device(device)
     processes, threads = share(jobs, options.threads, device, len(work))
-    make = _Encode(model, device, replace(options, threads=threads), view_rows, strip, max_pixels)
+    make = _Encode(model, device, replace(options, threads=threads), view_rows, strip, max_pixels, force)
     run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="encoding")
+
+
+def _refuse_slips(work: list[Job], endings: Collection[str]) -> None:
+    """A `.calo` file is given the name of an image only if that is meant. Raises a usage error."""
+    for output in (Path(job.output) for job in work if job.output is not None):
+        if output.suffix.lower() in endings:
+            raise typer.BadParameter(
+                f"{output} would be a .calo file with the name of an image; -o {output.with_suffix('.calo')} "
+                "is usual, -f does it all the same"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,6 +92,7 @@ class _Encode:
     view_rows: int
     strip: bool
     max_pixels: int
+    force: bool
 
     def __call__(self, job: Job) -> Made:
         from .. import api
@@ -81,6 +102,7 @@ class _Encode:
         model = api.choose(self.model, self.options, self.device)
         started = time.perf_counter()
         image = self._read(job)
+        check_output(job, job.output, self.force)
         if self.strip:
             image = replace(image, metadata=Metadata())
         data = model.encode_with(image, self.options)
@@ -90,6 +112,9 @@ class _Encode:
     def _read(self, job: Job) -> Image:
         from ..image import Image
 
+        if not self.force:
+            for name in job.views or (job.input,):
+                refuse_coded(name)
         if not job.views:
             return read_image(job.input, self.options.threads, self.max_pixels)
         images = [read_image(name, self.options.threads, self.max_pixels) for name in job.views]

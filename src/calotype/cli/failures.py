@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from pathlib import Path
 
 from ..errors import CalotypeError
 
@@ -21,14 +24,28 @@ _EXTRAS = {
 }  # module -> extra
 
 
+class OutputFailed(OSError):
+    """Standard output takes no more: this ends the command, not one input only."""
+
+
 def say(text: str) -> None:
     """Print a line for people."""
-    print(text, file=sys.stderr)
+    if sys.stderr is not None:  # closed
+        print(text, file=sys.stderr)
 
 
 def fail(message: str) -> None:
     """Say what went wrong, in one line."""
     say(f"calotype: error: {' '.join(message.split())}")
+
+
+def flush_output() -> None:
+    """Write what standard output still holds. Raises `OutputFailed`."""
+    try:
+        if sys.stdout is not None:  # closed
+            sys.stdout.flush()
+    except OSError as error:
+        raise OutputFailed(error.errno, error.strerror) from None
 
 
 def explain(error: Exception) -> str:
@@ -37,6 +54,8 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
         return f"{error.name} is not installed; run: pip install 'calotype[{_EXTRAS[error.name]}]'"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename:
+        return f"{error.filename}: the disk of {_mount(Path(error.filename))} is full"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError):
@@ -44,3 +63,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory; a smaller --max-pixels refuses such files"
     return f"{type(error).__name__}: {error} (this is a mistake in Calotype; {DEBUG}=1 shows where)"
+
+
+def _mount(path: Path) -> Path:
+    """Where the disk of a file is mounted."""
+    return next(folder for folder in path.absolute().parents if os.path.ismount(folder))

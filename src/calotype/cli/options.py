@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import fields
+from decimal import Decimal
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -19,8 +21,11 @@ Out = Annotated[
     str | None,
     typer.Option("-o", "--output", help="File, or folder for several inputs; - is stdout. Default: beside the input."),
 ]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite files.")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite files, and do what looks like a slip.")]
 Skip = Annotated[bool, typer.Option("-n", "--skip-existing", help="Skip what is there already: go on with a cut run.")]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Take the folders in folders, too; -o gets the same tree.")
+]
 Jobs = Annotated[
     int, typer.Option("-j", "--jobs", min=0, help="Processes for several inputs, with a thread each; 0: one per core.")
 ]
@@ -29,6 +34,13 @@ Device = Annotated[
     typer.Option(metavar="NAME", help="Run networks with PyTorch on cpu, cuda, cuda:1 ... Default: ONNX Runtime."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per input on stdout.")]
+
+
+def complete_model(typed: str) -> list[str]:
+    """For shells: names of installed models."""
+    from ..registry import list_models
+
+    return [model.name for model in list_models() if model.name.startswith(typed)]
 
 
 def parse_region(text: str) -> Region:
@@ -50,7 +62,21 @@ def parse_view(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{text!r} is not the number of a view, or two with a comma") from None
 
 
-_PARSERS: dict[str, Callable[[str], Any]] = {"region": parse_region, "view": parse_view}
+def parse_size(text: str) -> int:
+    """Bytes: 8000, 200k, 1.5M."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kMG]?)(i?)B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a size in bytes, such as 8000, 200k, 1.5M or 64Ki")
+    number, prefix, binary = match.groups()
+    return int(Decimal(number) * (1024 if binary else 1000) ** " KMG".index(prefix.upper() or " "))
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "region": parse_region,
+    "view": parse_view,
+    "target_bytes": parse_size,
+    "max_bytes": parse_size,
+}
 
 
 def _flag(options: type[EncodeOptions] | type[DecodeOptions], name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +35,24 @@ def bench_bar(doing: str) -> Iterator[Callable[[int, int, str], None]]:
         yield advance
 
 
-def _bar() -> Progress:
+@contextmanager
+def tiles_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over the tiles of an image, if it has several; call it with the number done and that of all."""
+    with ExitStack() as shown:
+        bar: Progress | None = None
+
+        def advance(done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None and total > 1:
+                bar = shown.enter_context(_bar(transient=True))
+                bar.add_task(doing)
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done, total=total)
+
+        yield advance
+
+
+def _bar(transient: bool = False) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -46,4 +63,5 @@ def _bar() -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
+        transient=transient,
     )

@@ -116,5 +116,9 @@ def code(planes: Sequence[Plane], threads: int) -> None:
 
     workers = min(threads, len(planes))
     with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(work) for _ in range(workers)]:
-            future.result()
+        try:
+            for future in [pool.submit(work) for _ in range(workers)]:
+                future.result()
+        except BaseException:  # an interrupt too: the others end with their block
+            failed = True
+            raise
