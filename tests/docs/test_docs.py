@@ -41,12 +41,19 @@ def blocks(page: str) -> Iterator[tuple[str, str, str]]:
         yield language, rest.strip(), text
 
 
+@pytest.fixture(scope="module")
+def one_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all pages are followed, one after the other."""
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(ROOT / "samples", folder / "samples")
+    return folder
+
+
 @pytest.mark.parametrize("page", RUN)
-def test_the_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_runs(page: str, one_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not any(model.default for model in calotype.list_models()):
         pytest.skip("no default model is installed")
-    shutil.copytree(ROOT / "samples", tmp_path / "samples")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(one_folder)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     names: dict[str, object] = {}
     count = 0
