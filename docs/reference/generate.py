@@ -24,10 +24,11 @@ Made by `make docs` from the program; do not edit.
 - Errors are one line on stderr. Progress goes to stderr too.
 - `-` is stdin or stdout.
 - Nothing is overwritten without `-f`, and a run that fails leaves no output file. Folders of outputs are made.
-- What looks like a slip needs `-f`, too: a `.calo` file with the name of an image, an output that is the input, and coding a
-  `.calo` file again.
+- What looks like a slip needs `-f`, too: a `.calo` file with the name of an image, an output that is the input, and
+  coding a `.calo` file again.
 - Sizes in bytes may end in `k`, `M` or `G` (1000, a million ...), `Ki`, `Mi` or `Gi` (1024 ...).
-- Ctrl-C and SIGTERM end a command at once, with the status 130 or 143. Files that were finished stay; none is half written.
+- Ctrl-C and SIGTERM end a command at once, with the status 130 or 143. Files that were finished stay; none is half
+  written.
 - `calotype --install-completion` lets your shell complete verbs, options and the names of models.
 
 | environment variable | what |
