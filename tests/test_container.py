@@ -28,7 +28,7 @@ headers = st.builds(
     ),
     depth=st.integers(1, 16),
 )
-tags = st.sampled_from("ABCXYZabcwyz")
+tags = st.sampled_from("ABCXYZabfwyz")
 chunk_lists = st.lists(st.builds(Chunk, tags, st.binary(max_size=300)), min_size=1, max_size=5)
 
 

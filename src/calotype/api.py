@@ -246,27 +246,38 @@ def _count_layers(data: bytearray) -> int:
     return count
 
 
-def read(source: PathLike | IO[bytes], **options: Unpack[DecodeKeywords]) -> Image:
+def read(source: PathLike | IO[bytes], exact: bool = False, **options: Unpack[DecodeKeywords]) -> Image:
     """Read a `.calo` file or an image file (PNG, JPEG, WebP, TIFF, ...), told apart by their first bytes.
 
     The source is a path, or a file open for reading in binary, which is read to its end. Options are those of `decode`;
     an image file takes `max_pixels` only, and `threads` change nothing there.
+
+    Parameters
+    ----------
+    exact
+        Refuse image files that can only be read by a conversion that cannot be undone (CMYK, premultiplied alpha);
+        without it, that is done with a warning.
+
+    Warns
+    -----
+    CalotypeWarning
+        Something was converted or left out, as viewers do.
     """
     wanted = DecodeOptions.of(**options)
     if hasattr(source, "read"):
-        return _read(BytesIO(source.read()), wanted)
+        return _read(BytesIO(source.read()), wanted, exact)
     with open(source, "rb") as file:
-        return _read(file, wanted)
+        return _read(file, wanted, exact)
 
 
-def _read(file: IO[bytes], options: DecodeOptions) -> Image:
+def _read(file: IO[bytes], options: DecodeOptions, exact: bool) -> Image:
     start = file.read(8)
     if is_calotype(start):
         return decode_with(start + file.read(), options)
     if options != DecodeOptions(threads=options.threads, max_pixels=options.max_pixels):
         raise Unsupported(f"options of decoding are for {ENDING} files; an image file is read whole")
     file.seek(0)
-    return io.read_image(file, options.max_pixels)
+    return io.read_image(file, options.max_pixels, exact)
 
 
 def write(

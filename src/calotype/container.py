@@ -19,7 +19,8 @@ from .options import DEFAULT_MAX_PIXELS
 
 MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like this
 VERSION = 1
-METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp"}  # tag -> field of `image.Metadata`
+METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp", "c": "cicp", "g": "gamma", "d": "density"}
+# tag -> field of `image.Metadata`
 
 Buffer = bytes | bytearray | memoryview
 

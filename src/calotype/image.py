@@ -36,9 +36,21 @@ class Metadata:
     """Exif block without the `Exif\\0\\0` prefix; holds the orientation, which is kept and not applied."""
     xmp: bytes | None = None
     """XMP packet (UTF-8 XML)."""
+    cicp: bytes | None = None
+    """Colour space by the numbers of ITU-T H.273, 4 bytes: primaries, transfer, matrix (0), full range. Above `icc`."""
+    gamma: bytes | None = None
+    """Bodies of PNG's chunks gAMA (4 bytes; zeros where it is missing) and cHRM (32, or none). Below `icc`."""
+    density: bytes | None = None
+    """Pixels per metre, or the shape of a pixel, 9 bytes: the body of PNG's chunk pHYs."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, entry.name) is not None for entry in fields(self))
+
+    def under(self, other: Metadata) -> Metadata:
+        """The blocks of `other`, and of this where that has none."""
+        names = [entry.name for entry in fields(self)]
+        own = {name: getattr(self, name) for name in names}
+        return Metadata(**own | {name: block for name in names if (block := getattr(other, name)) is not None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +109,7 @@ class Image:
             raise Unsupported("an image needs at least one view")
         first = images[0]
         for number, image in enumerate(images):
-            same = (image.pixels.shape, image.depth, image.metadata.icc)
-            if image.views or same != (first.pixels.shape, first.depth, first.metadata.icc):
+            if image.views or image._kind() != first._kind():
                 raise Unsupported(f"view {number} is not like view 0 in size, mode, bit depth and colour profile")
         pixels = np.stack([image.pixels for image in images])
         if rows is not None:
@@ -106,6 +117,11 @@ class Image:
                 raise Unsupported(f"{len(images)} views do not fill {rows} rows")
             pixels = pixels.reshape(rows, len(images) // rows, *first.pixels.shape)
         return cls(cast(Pixels, pixels), first.depth, first.metadata)
+
+    def _kind(self) -> tuple[object, ...]:
+        """What views of one scene have in common."""
+        metadata = self.metadata
+        return self.pixels.shape, self.depth, metadata.icc, metadata.cicp, metadata.gamma
 
     def view(self, *index: int) -> Image:
         """One view as a plain image, with the metadata."""

@@ -75,7 +75,7 @@ class Model:
 
     def encode_with(self, image: ImageLike, options: EncodeOptions) -> bytes:
         """As `encode`, with the options in one object."""
-        image = as_image(image)
+        image = as_image(image, self.is_exact(options))
         check_options(self.card, options)
         _check_capability(self.info, image)
         plain = replace(options, target_bytes=None, target_bpp=None)
@@ -89,6 +89,10 @@ class Model:
         written = replace(payload, wire_version=self.info.wire_version)
         shown = DecodeOptions(threads=plain.threads)
         return fallback.instead_of(data, plain.quality, lambda: self.codec.decode(written, shown))
+
+    def is_exact(self, options: EncodeOptions) -> bool:
+        """Whether files coded so give back every sample."""
+        return options.lossless or self.info.lossless
 
     def encode_batch(
         self, images: Iterable[ImageLike], quality: float | None = None, **options: Unpack[EncodeKeywords]
@@ -149,7 +153,7 @@ class Model:
             raise CorruptFile(f"the codec {header.codec!r} makes no files of {header.shape} with {header.depth} bits")
         payload = Payload(header.shape, header.depth, self._layers(file, options), header.wire_version)
         image = _decode(self.codec, payload, options)
-        return Image(image.pixels, image.depth, _metadata(file.chunks))
+        return Image(image.pixels, image.depth, metadata_of(file.chunks))
 
     def _layers(self, file: CodedFile, options: DecodeOptions) -> tuple[Chunk, ...]:
         """The chunks that the codec gets to see."""
@@ -242,14 +246,17 @@ def check_options(card: ModelInfo, options: EncodeOptions | DecodeOptions) -> No
         raise Unsupported(f"{card.name} is not lossless; leave out the model to take one that is")
 
 
-def as_image(image: Any) -> Image:
-    """An `Image` of what users have. Raises `WrongType` for what is none, `Unsupported` for what is not taken."""
+def as_image(image: Any, exact: bool = False) -> Image:
+    """An `Image` of what users have; `exact` as for `io.from_pillow`.
+
+    Raises `WrongType` for what is none, `Unsupported` for what is not taken.
+    """
     if isinstance(image, Image):
         return image
     if isinstance(image, np.ndarray):
         return Image.from_array(image)
     if hasattr(image, "getexif"):  # a Pillow image; Pillow may not even be imported
-        return io.from_pillow(image)
+        return io.from_pillow(image, exact)
     raise WrongType(f"an image is an array, a calotype.Image or a Pillow image, not {type(image).__name__}")
 
 
@@ -337,5 +344,6 @@ def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
     return [Chunk(tag, body) for tag, body in entries if body is not None]
 
 
-def _metadata(chunks: Iterable[Chunk]) -> Metadata:
+def metadata_of(chunks: Iterable[Chunk]) -> Metadata:
+    """What the chunks of the container say beside the pixels."""
     return Metadata(**{METADATA_TAGS[chunk.tag]: chunk.body for chunk in chunks if chunk.tag in METADATA_TAGS})

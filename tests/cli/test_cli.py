@@ -495,9 +495,9 @@ def test_nothing_binary_goes_to_a_terminal(tmp_path: Path, pictures: dict[str, n
 def test_an_interrupt_leaves_nothing(tmp_path: Path, pictures: dict[str, np.ndarray], number: int) -> None:
     """The file is stopped between its last byte and its name."""
     code = (
-        "import os, time, sys, calotype.io as io\n"
+        "import os, time, sys, calotype.io.files as files\n"
         "def slow(*_):\n    print('writing', flush=True)\n    time.sleep(3600)\n"
-        "io._rename = slow\n"
+        "files._rename = slow\n"
         "from calotype.cli.app import main\n"
         f"main(['encode', 'in/a.png', '-o', 'a.calo', '-m', '{MODEL}'])\n"
     )

@@ -59,7 +59,7 @@ def test_there_and_back_on_two_workers(cluster: None, tmp_path: Path, pictures: 
     assert (report.done, report.skipped, report.bytes) == (4, 0, sum(map(len, expected.values())))
     (failed,) = report.failures.items()
     assert failed[0].endswith("deep/broken.png")
-    assert "picture" in failed[1]
+    assert "intact image" in failed[1]
 
     (tmp_path / "out" / "a.calo").write_bytes(b"mine")  # what exists is not looked at
     (tmp_path / "out" / "deep" / "c.calo").unlink()
@@ -122,7 +122,7 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(calotype.io, "_rename", fail)
+    monkeypatch.setattr(calotype.io.files, "_rename", fail)
     with pytest.raises(OSError, match="full"):
         bulk._write(str(tmp_path / "deep" / "a.calo"), b"data")
     assert files(tmp_path) == {}

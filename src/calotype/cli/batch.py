@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..errors import CalotypeError, Unsupported
+from ..errors import CalotypeError, CalotypeWarning, Unsupported
 from .failures import DEBUG, OutputFailed, explain, flush_output, say
 from .interrupts import beside
 from .jobs import STREAM, Job, Made, Make, Record
@@ -94,9 +95,9 @@ def share(asked: int, threads: int, device: str | None, count: int) -> tuple[int
     return processes, threads if processes == 1 else max(threads, 1)
 
 
-def record_of(job: Job, image: Image, size: int, seconds: float, **more: object) -> Record:
-    """What `--json` says of every input; `size` in bytes is that of the `.calo` file."""
-    pixels = image.pixels[..., 0].size
+def record_of(job: Job, image: Image, size: int, seconds: float, pixels: int | None = None, **more: object) -> Record:
+    """What `--json` says of every input; `size` in bytes is that of the `.calo` file, `pixels` those in it."""
+    pixels = pixels or image.pixels[..., 0].size
     return {
         "input": job.input,
         "output": job.output,
@@ -131,19 +132,30 @@ def refuse_coded(name: str) -> None:
         raise Unsupported(f"{'it' if name == STREAM else name} is a .calo file already; add -f to code it again")
 
 
-def read_image(name: str, threads: int, max_pixels: int) -> Image:
-    """An image or `.calo` file, or stdin with either."""
+def read_image(name: str, threads: int, max_pixels: int, exact: bool = False) -> Image:
+    """An image or `.calo` file, or stdin with either; `exact` as for `calotype.read`."""
     from .. import api, io
     from ..container import is_calotype
 
     if name != STREAM:
-        return api.read(name, threads=threads, max_pixels=max_pixels)
+        return api.read(name, exact, threads=threads, max_pixels=max_pixels)
     data = read_bytes(name)
     if is_calotype(data[:8]):
         return api.decode_image(data, threads=threads, max_pixels=max_pixels)
     from io import BytesIO
 
-    return io.read_image(BytesIO(data), max_pixels)
+    return io.read_image(BytesIO(data), max_pixels, exact)
+
+
+@contextmanager
+def noting() -> Iterator[list[str]]:
+    """Collects our warnings of one input as notes to be reported with it; they are there when the block has ended."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", CalotypeWarning)
+        yield notes
+    notes += dict.fromkeys(str(warning.message) for warning in caught)
 
 
 def check_output(job: Job, output: str, force: bool) -> None:

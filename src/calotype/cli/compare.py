@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +42,7 @@ def compare(
             print(f"MS-SSIM        {similarity}")
             print(f"largest error  {found.largest_error}")
         size = os.path.getsize(b) if b != STREAM else 0
-        figures = {"psnr": psnr, "ms_ssim": found.ms_ssim, "largest_error": found.largest_error}
+        figures: dict[str, Any] = {"psnr": psnr, "ms_ssim": found.ms_ssim, "largest_error": found.largest_error}
         return record_of(job, first, size, time.perf_counter() - started, **figures)
 
     run([Job(a, b)], work, json, None)

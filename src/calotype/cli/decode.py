@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CalotypeWarning, Unsupported
+from ..errors import Unsupported
 from ..options import DecodeOptions
-from .batch import check_output, read_bytes, record_of, refuse_both, run_files, share
+from .batch import check_output, noting, read_bytes, record_of, refuse_both, run_files, share
 from .jobs import STREAM, Job, Made, paths_of_views, plan, split_output
-from .options import Device, Force, Jobs, Json, Out, Recursive, Skip, takes
+from .options import Device, Force, Jobs, Json, Out, Recursive, Skip, Strip, takes
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -28,6 +27,7 @@ def decode(
     recursive: Recursive = False,
     force: Force = False,
     skip: Skip = False,
+    strip: Strip = False,
     jobs: Jobs = 0,
     device: Device = None,
     json: Json = False,
@@ -48,7 +48,7 @@ def decode(
     work = plan(files, out, ".png", {api.ENDING}, recursive=recursive, as_json=json)
     device = resolve_device(device)
     processes, threads = share(jobs, options.threads, device, len(work))
-    make = _Decode(replace(options, threads=threads), device, force)
+    make = _Decode(replace(options, threads=threads), device, force, strip)
     run_files(work, make, processes, force=force, skip=skip, as_json=json, verb="decoding")
 
 
@@ -59,22 +59,25 @@ class _Decode:
     options: DecodeOptions
     device: str | None
     force: bool
+    strip: bool
 
     def __call__(self, job: Job) -> Made:
         from .. import api
         from ..container import unpack_cut
+        from ..image import Metadata
 
         assert job.output is not None
         started = time.perf_counter()
         data = read_bytes(job.input)
-        unpack_cut(data, self.options.max_pixels)  # intact
+        header, _, _ = unpack_cut(data, self.options.max_pixels)  # intact
         check_output(job, job.output, self.force)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", CalotypeWarning)
+        with noting() as notes:
             image = api.decode_with(data, self.options, self.device)
-        files = _files(job, image)
-        record = record_of(job, image, len(data), time.perf_counter() - started)
-        return Made(record, files, tuple(str(warning.message) for warning in caught))
+            if self.strip:
+                image = replace(image, metadata=Metadata())
+            files = _files(job, image)
+        record = record_of(job, image, len(data), time.perf_counter() - started, header.pixels)
+        return Made(record, files, tuple(notes))
 
 
 def _files(job: Job, image: Image) -> tuple[tuple[str, bytes], ...]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import EncodeOptions
-from .batch import check_output, read_image, record_of, refuse_both, refuse_coded, run_files, share
+from .batch import check_output, noting, read_image, record_of, refuse_both, refuse_coded, run_files, share
 from .jobs import Job, Made, plan, plan_views, split_output
-from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Recursive, Skip, complete_model, takes
+from .options import LIMIT, Device, Force, Jobs, Json, MaxPixels, Out, Recursive, Skip, Strip, complete_model, takes
 
 if TYPE_CHECKING:
     from ..image import Image
@@ -39,7 +39,7 @@ def encode(
     recursive: Recursive = False,
     force: Force = False,
     skip: Skip = False,
-    strip: Annotated[bool, typer.Option("--strip", help="Leave out ICC, Exif and XMP.")] = False,
+    strip: Strip = False,
     jobs: Jobs = 0,
     device: Device = None,
     json: Json = False,
@@ -55,16 +55,16 @@ def encode(
     if view_rows and not views:
         raise typer.BadParameter("--view-rows arranges views; give --views, too")
     from .. import api
-    from ..io import PICTURE_ENDINGS
+    from ..io import IMAGE_ENDINGS
     from ..runtime.engine import resolve_device
 
     if views:
-        work = [plan_views(inputs, out, api.ENDING, PICTURE_ENDINGS, json)]
+        work = [plan_views(inputs, out, api.ENDING, IMAGE_ENDINGS, json)]
     else:
         inputs, out = split_output(inputs, out, {api.ENDING})
-        work = plan(inputs, out, api.ENDING, PICTURE_ENDINGS, recursive=recursive, as_json=json)
+        work = plan(inputs, out, api.ENDING, IMAGE_ENDINGS, recursive=recursive, as_json=json)
     if not force:
-        _refuse_slips(work, PICTURE_ENDINGS)
+        _refuse_slips(work, IMAGE_ENDINGS)
     api.find(model, options)  # a wrong model or option is one error, not one for each image
     device = resolve_device(device)
     processes, threads = share(jobs, options.threads, device, len(work))
@@ -101,21 +101,22 @@ class _Encode:
         assert job.output is not None
         model = api.choose(self.model, self.options, self.device)
         started = time.perf_counter()
-        image = self._read(job)
-        check_output(job, job.output, self.force)
-        if self.strip:
-            image = replace(image, metadata=Metadata())
-        data = model.encode_with(image, self.options)
+        with noting() as notes:
+            image = self._read(job, model.is_exact(self.options))
+            check_output(job, job.output, self.force)
+            if self.strip:
+                image = replace(image, metadata=Metadata())
+            data = model.encode_with(image, self.options)
         record = record_of(job, image, len(data), time.perf_counter() - started, model=model.name)
-        return Made(record, ((job.output, data),))
+        return Made(record, ((job.output, data),), tuple(notes))
 
-    def _read(self, job: Job) -> Image:
+    def _read(self, job: Job, exact: bool) -> Image:
         from ..image import Image
 
         if not self.force:
             for name in job.views or (job.input,):
                 refuse_coded(name)
         if not job.views:
-            return read_image(job.input, self.options.threads, self.max_pixels)
-        images = [read_image(name, self.options.threads, self.max_pixels) for name in job.views]
+            return read_image(job.input, self.options.threads, self.max_pixels, exact)
+        images = [read_image(name, self.options.threads, self.max_pixels, exact) for name in job.views]
         return Image.of_views(images, self.view_rows or None)

@@ -33,6 +33,7 @@ Device = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Run networks with PyTorch on cpu, cuda, cuda:1 ... Default: ONNX Runtime."),
 ]
+Strip = Annotated[bool, typer.Option("--strip", help="Leave out all metadata: colour profile, Exif, XMP and others.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per input on stdout.")]
 
 

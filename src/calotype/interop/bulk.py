@@ -91,7 +91,7 @@ def encode_folder(
     wanted = EncodeOptions(quality, **options)
     api.find(model, wanted)  # one error here instead of one for each image
     work = _Encode(model, device, wanted, max_pixels)
-    jobs, skipped = plan(source, target, api.ENDING, io.PICTURE_ENDINGS, overwrite)
+    jobs, skipped = plan(source, target, api.ENDING, io.IMAGE_ENDINGS, overwrite)
     return _run(jobs, skipped, work, workers, gpus)
 
 
@@ -196,8 +196,9 @@ class _Encode:
 
     def __call__(self, job: Job) -> int:
         """Bytes of the `.calo` file."""
-        image: Image = io.read_image(BytesIO(_read(job.input)), self.max_pixels)
-        data = api.choose(self.model, self.options, self.device).encode_with(image, self.options)
+        model = api.choose(self.model, self.options, self.device)
+        image: Image = io.read_image(BytesIO(_read(job.input)), self.max_pixels, model.is_exact(self.options))
+        data = model.encode_with(image, self.options)
         _write(job.output, data)
         return len(data)
 

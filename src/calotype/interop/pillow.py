@@ -6,8 +6,8 @@
     image.save("smaller.calo", quality=30)
 
 Options of `save` are those of `calotype.encode` (`quality`, `model`, `lossless`, `effort` ...), and `icc_profile`,
-`exif`, `xmp`, which are taken from the image's `info` if they are not given (None leaves them out). Others, which
-Pillow hands to every format, are left out with a warning.
+`exif`, `xmp`, `dpi`, which are taken from the image's `info` if they are not given (None leaves them out). Others,
+which Pillow hands to every format, are left out with a warning.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from .. import api
-from ..container import METADATA_TAGS, is_calotype, unpack
+from ..container import is_calotype, unpack
 from ..errors import CalotypeError, CalotypeWarning, CorruptFile, UnsupportedFile
 from ..image import MODES
-from ..io import from_pillow, to_pillow
+from ..io import info_of, to_pillow
+from ..model import metadata_of
 from ..options import EncodeOptions
 
 FORMAT = "CALOTYPE"
 MIME = "image/x-calotype"
 
 _OPTIONS = {"model", *(entry.name for entry in fields(EncodeOptions))}
-_INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
-_PREFIX = {"exif": b"Exif\0\0"}  # as Pillow's JPEG and PNG plugins give it
+_INFO_KEYS = ("icc_profile", "exif", "xmp", "dpi")
 
 
 class CalotypeImageFile(ImageFile.ImageFile):
@@ -54,9 +54,7 @@ class CalotypeImageFile(ImageFile.ImageFile):
             raise OSError(f"Pillow has no images of shape {header.shape} and {header.depth} bits")
         self._size = (width, height)
         self._mode = "I;16" if header.depth == 16 else MODES[channels]
-        for tag, body in chunks:
-            if field := METADATA_TAGS.get(tag):
-                self.info[_INFO_KEYS[field]] = _PREFIX.get(field, b"") + body
+        self.info.update(info_of(metadata_of(chunks)))
         self._data: bytes | None = data
         self.tile = []
 
@@ -84,17 +82,17 @@ class CalotypeImageFile(ImageFile.ImageFile):
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     wanted: dict[str, Any] = image.encoderinfo
     copy = image.copy()
-    for key in _INFO_KEYS.values():
+    for key in _INFO_KEYS:
         block = wanted.get(key, image.info.get(key))
         block = block.tobytes() if isinstance(block, Image.Exif) else block
         copy.info = {name: value for name, value in copy.info.items() if name != key}
         if block:
             copy.info[key] = block
     options = {name: value for name, value in wanted.items() if name in _OPTIONS}
-    if unknown := sorted(wanted.keys() - _OPTIONS - {*_INFO_KEYS.values()}):
+    if unknown := sorted(wanted.keys() - _OPTIONS - {*_INFO_KEYS}):
         warnings.warn(CalotypeWarning(f"{FORMAT} files have no option {', '.join(unknown)}; left out"), stacklevel=3)
     try:
-        data = api.encode(from_pillow(copy), **options)
+        data = api.encode(copy, **options)
     except CalotypeError as error:
         raise OSError(str(error)) from error
     file.write(data)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import CalotypeError
 from ...image import Image
-from ...io import PICTURE_ENDINGS, read_image
+from ...io import IMAGE_ENDINGS, read_image
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _groups(sources: Iterable[Path]) -> list[list[Path]]:
     for place in sources:
         files = [place]
         if place.is_dir():
-            files = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
+            files = sorted(path for path in place.iterdir() if path.suffix.lower() in IMAGE_ENDINGS)
         if not files or not files[0].is_file():
             raise CalotypeError(f"{place} holds no images to measure; name image files, or folders with some")
         if place.is_dir():

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import ImageCms
 
 from calotype.errors import CorruptFile, LimitExceeded, Unsupported
 from calotype.image import Image, Metadata, empty
-from calotype.io import _sample_bits, encode_image, from_pillow, read_image, to_pillow, write_bytes, write_image
+from calotype.io import encode_image, from_pillow, read_image, to_pillow, write_bytes, write_image
 
 EXIF = Pillow.Exif()
 EXIF[0x0112] = 6  # orientation: turn right
@@ -26,6 +27,14 @@ METADATA = Metadata(
     exif=EXIF.tobytes().removeprefix(b"Exif\0\0"),
     xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>\xc3\xa4</x:xmpmeta>",
 )
+
+
+def metadata_of(channels: int) -> Metadata:
+    """With a profile that suits the pixels."""
+    assert METADATA.icc is not None
+    space = b"GRAY" if channels < 3 else b"RGB "
+    return replace(METADATA, icc=METADATA.icc[:16] + space + METADATA.icc[20:])
+
 
 Picture = Callable[..., np.ndarray]
 
@@ -41,9 +50,9 @@ def saved(picture: Pillow.Image, format: str, **options: object) -> io.BytesIO:
 @pytest.mark.parametrize("ending", ["png", "tif"])
 def test_modes_come_back_with_metadata(tmp_path: Path, picture: Picture, channels: int, ending: str) -> None:
     pixels = picture(11, 13, channels)
-    metadata = METADATA
+    metadata = metadata_of(channels)
     if ending == "tif":  # Pillow turns TIFF pixels as Exif says when it reads them
-        metadata = Metadata(METADATA.icc, None, METADATA.xmp)
+        metadata = replace(metadata, exif=None)
     write_image(tmp_path / f"a.{ending}", Image(pixels, metadata=metadata))
     image = read_image(tmp_path / f"a.{ending}")
     np.testing.assert_array_equal(image.pixels, pixels)
@@ -60,17 +69,18 @@ def test_other_exact_formats(tmp_path: Path, picture: Picture, ending: str, chan
     write_image(tmp_path / f"a.{ending}", Image(pixels, metadata=METADATA))
     image = read_image(tmp_path / f"a.{ending}")
     np.testing.assert_array_equal(image.pixels, pixels)
-    assert image.metadata == (METADATA if ending == "webp" else Metadata())
+    assert image.metadata.icc == (METADATA.icc if ending == "webp" else None)
+    assert image.metadata.exif == (METADATA.exif if ending == "webp" else None)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jpeg(tmp_path: Path, picture: Picture, channels: int) -> None:
     pixels = picture(40, 50, channels)
-    write_image(tmp_path / "a.jpg", Image(pixels, metadata=METADATA))
+    write_image(tmp_path / "a.jpg", Image(pixels, metadata=metadata_of(channels)))
     image = read_image(tmp_path / "a.jpg")
     assert image.pixels.shape == pixels.shape
     assert np.abs(image.pixels.astype(int) - pixels).mean() < 4  # mostly what JPEG makes of the noise
-    assert image.metadata == METADATA
+    assert image.metadata == metadata_of(channels)
 
 
 def test_orientation_is_kept_and_not_applied(picture: Picture) -> None:
@@ -112,12 +122,12 @@ def deep_pixels() -> np.ndarray:
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_sixteen_bit_colours_come_back_from_png(tmp_path: Path, deep_pixels: np.ndarray, channels: int) -> None:
     pytest.importorskip("imagecodecs")
-    image = Image(deep_pixels[..., :channels], 16, METADATA)
+    image = Image(deep_pixels[..., :channels], 16, metadata_of(channels))
     write_image(tmp_path / "a.png", image)
     again = read_image(tmp_path / "a.png")
     assert again.depth == 16
     np.testing.assert_array_equal(again.pixels, image.pixels)
-    assert again.metadata == METADATA
+    assert again.metadata == image.metadata
 
 
 @pytest.mark.parametrize(
@@ -166,12 +176,11 @@ def test_sixteen_bit_colours_of_other_kinds_are_refused(deep_pixels: np.ndarray)
     premultiplied, inks = io.BytesIO(), io.BytesIO()
     tifffile.imwrite(premultiplied, deep_pixels, photometric="rgb", extrasamples=["assocalpha"])
     tifffile.imwrite(inks, deep_pixels, photometric="separated")
-    ppm = b"P6\n# a comment 9 9\n4 3\n65535\n" + bytes(4 * 3 * 6)
-    for data in (premultiplied.getvalue(), inks.getvalue(), ppm):
-        with pytest.raises(Unsupported, match="16 bits per channel"):
+    for data in (premultiplied.getvalue(), inks.getvalue()):
+        with pytest.raises(Unsupported, match="16-bit (RGB|CMYK), 4 bands"):
             read_image(io.BytesIO(data))
     with pytest.raises(Unsupported, match="write PNG instead"):
-        encode_image(Image(deep_pixels, 16), "TIFF")
+        encode_image(Image(deep_pixels, 16), "WEBP")
 
 
 def test_damaged_sixteen_bit_colours_are_told(deep_pixels: np.ndarray) -> None:
@@ -198,31 +207,10 @@ def test_without_imagecodecs_sixteen_bit_colours_are_refused_not_reduced(
         encode_image(image, "PNG")
 
 
-@pytest.mark.parametrize(
-    ("format", "mark", "offset", "value", "bits"),
-    [("JPEG2000", b"\xff\x51", 43, 11, 12), ("AVIF", b"av1C", 6, 0x40, 10), ("AVIF", b"av1C", 6, 0x60, 12)],
-)
-def test_depth_is_read_from_the_headers_of(
-    picture: Picture, format: str, mark: bytes, offset: int, value: int, bits: int
-) -> None:
-    """Headers are made to say more than 8, because Pillow cannot write deeper files; its decoders would notice."""
-    if format not in Pillow.SAVE:
-        Pillow.init()
-    if format not in Pillow.SAVE:
-        pytest.skip(f"this Pillow has no {format}")
-    file = saved(Pillow.fromarray(picture(40, 50, 3)), format)
-    assert read_image(file).depth == 8
-    opened = Pillow.open(file)
-    assert _sample_bits(opened, file) == 8
-    data = bytearray(file.getvalue())
-    data[data.index(mark) + offset] = value
-    assert _sample_bits(opened, io.BytesIO(data)) == bits
-
-
 @pytest.mark.parametrize("value", [np.float32(0.5), np.int32(-1)])
 def test_other_numbers_are_refused(value: np.generic) -> None:
     picture = Pillow.fromarray(np.full((3, 4), value))
-    with pytest.raises(Unsupported, match="not 8- or 16-bit"):
+    with pytest.raises(Unsupported, match="not 8- or 16-bit|floating point"):
         read_image(saved(picture, "TIFF"))
 
 
@@ -309,9 +297,9 @@ def test_a_missing_file_is_the_system_s_error(tmp_path: Path) -> None:
         ("a.bmp", (4, 4, 4), 8),
         ("a.ppm", (4, 4, 2), 8),
         ("a.webp", (4, 4, 1), 16),
-        ("a.tif", (4, 4, 3), 16),
+        ("a.jpg", (4, 4, 3), 16),
         ("a.png", (2, 4, 4, 3), 16),
-        ("a.png", (4, 4, 1), 10),
+        ("a.webp", (4, 4, 1), 10),
         ("a.png", (2, 4, 4, 3), 8),
         ("a.jxl", (4, 4, 3), 8),
         ("a", (4, 4, 3), 8),
