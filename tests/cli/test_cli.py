@@ -124,7 +124,7 @@ def test_one_failure_does_not_stop_the_others(run: Run, pictures: dict[str, np.n
     assert result.status == 1
     assert sorted(os.listdir("out")) == ["a.calo", "c.calo"]
     assert [record["input"] for record in result.objects] == ["in/a.png", "in/b.png", "in/c.png"]
-    assert "picture" in str(result.objects[1]["error"])
+    assert "image" in str(result.objects[1]["error"])
     assert "in/b.png" in error_line(result)
 
 

@@ -177,7 +177,7 @@ def test_sixteen_bit_colours_of_other_kinds_are_refused(deep_pixels: np.ndarray)
     tifffile.imwrite(premultiplied, deep_pixels, photometric="rgb", extrasamples=["assocalpha"])
     tifffile.imwrite(inks, deep_pixels, photometric="separated")
     for data in (premultiplied.getvalue(), inks.getvalue()):
-        with pytest.raises(Unsupported, match="16-bit (RGB|CMYK), 4 bands"):
+        with pytest.raises(Unsupported, match=r"16-bit (RGB|CMYK), 4 bands"):
             read_image(io.BytesIO(data))
     with pytest.raises(Unsupported, match="write PNG instead"):
         encode_image(Image(deep_pixels, 16), "WEBP")
@@ -210,7 +210,7 @@ def test_without_imagecodecs_sixteen_bit_colours_are_refused_not_reduced(
 @pytest.mark.parametrize("value", [np.float32(0.5), np.int32(-1)])
 def test_other_numbers_are_refused(value: np.generic) -> None:
     picture = Pillow.fromarray(np.full((3, 4), value))
-    with pytest.raises(Unsupported, match="not 8- or 16-bit|floating point"):
+    with pytest.raises(Unsupported, match=r"not 8- or 16-bit|floating point"):
         read_image(saved(picture, "TIFF"))
 
 

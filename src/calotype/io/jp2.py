@@ -48,7 +48,10 @@ def _depth(boxes: Boxes, start: int) -> int:
     depths = boxes.bytes(start + 42, 3 * channels)[::3]
     if any(depth & 0x80 for depth in depths):
         raise Unsupported("signed integers; add an offset that makes them positive first")
-    return max(depth + 1 for depth in depths) if depths else 8
+    most = max(depths, default=7) + 1
+    if most > 8 and len(set(depths)) > 1:
+        raise Unsupported("channels of different depths; convert it to 16-bit PNG first")
+    return most
 
 
 def _with_uuid(boxes: Boxes, box: Box, metadata: Metadata) -> Metadata:

@@ -34,9 +34,13 @@ def from_pillow(picture: Pillow.Image, exact: bool = False) -> Image:
     Unsupported
         Its pixels are of another kind.
     """
-    mode = picture.mode
-    refuse_conversion(_LOSES.get(mode), exact)
-    metadata = metadata_of(picture)
+    refuse_conversion(_LOSES.get(picture.mode), exact)
+    return convert(picture)
+
+
+def convert(picture: Pillow.Image) -> Image:
+    """As `from_pillow`, without a word about conversions."""
+    mode, metadata = picture.mode, metadata_of(picture)
     if mode == "CMYK":
         picture, metadata = _from_cmyk(picture, metadata)
     if mode.startswith("I;16"):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
+
+import numpy as np
 
 from ..errors import CorruptFile, LimitExceeded, Unsupported
 from ..image import Image
@@ -101,6 +104,9 @@ def _read(file: IO[bytes], max_pixels: int | None, exact: bool) -> Image:
         if declared.transparent is not None:
             opened.info["transparency"] = declared.transparent
         image = from_pillow(opened, exact) if declared.bits <= 8 else _deep(file, opened, declared)
+    if declared.bits < 8 and opened.format == "JPEG2000":  # Pillow only shifts them: white would be grey
+        samples = (image.pixels >> (8 - declared.bits)).astype(np.uint8)
+        image = replace(image, pixels=png.scale(samples, declared.bits))
     return Image(image.pixels, image.depth, image.metadata.under(declared.metadata))
 
 

@@ -16,7 +16,7 @@ from . import density, exif, ifd
 from .deep import library
 from .errors import decoding
 from .ifd import Directory, Entry, Reader
-from .pillow import from_pillow, refuse_conversion
+from .pillow import convert, refuse_conversion
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +29,8 @@ _SUBFILE, _EXTRA, _FORMAT, _SUB_IMAGES, _XMP, _ICC, _DNG = 254, 338, 339, 330, 7
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR, _LAB = 0, 1, 2, 5, 6, 8
 _COLOURS = {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3}
 _NAMES = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
-_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+_UNSIGNED, _SIGNED, _UNDEFINED = 1, 2, 4
+_KINDS = {1: "integers", 2: "signed integers", 3: "floating point", 4: "integers", 5: "complex", 6: "complex"}
 _PREMULTIPLIED, _ALPHA, _COREL_ALPHA = 1, 2, 999
 _JPEG = (6, 7)
 _DEFLATE = 8
@@ -99,13 +100,13 @@ class Layout:
     @property
     def name(self) -> str:
         """For people."""
-        kind = {_SIGNED: "signed integers", _FLOAT: "floating point"}.get(self.format, "integers")
+        kind = _KINDS.get(self.format, "numbers of another kind")
         colours = _NAMES.get(self.photometric, "colours of another kind")
         return f"{self.depth}-bit {colours}, {self.samples} bands, {kind}"
 
     def check(self) -> None:
         """Refuse what has no place in an `Image`."""
-        if self.format not in (_UNSIGNED, _SIGNED):
+        if self.format not in (_UNSIGNED, _SIGNED, _UNDEFINED):
             raise Unsupported(f"a TIFF of {self.name}; scale and round it to 8 or 16 bits first")
         if self.depth > 16 and not (self.samples == 1 and self.depth == 32):
             raise Unsupported(f"a TIFF of {self.name}: more than 16 bits; scale it to 16 bits first")
@@ -128,9 +129,7 @@ def read(file: IO[bytes], check: Callable[[int, int, int], None], exact: bool) -
     check(layout.width, layout.height, sum(1 for _ in reader.pages()))
     layout.check()
     refuse_conversion(layout.converted, exact)
-    image = _with_pillow(file, layout) if layout.depth <= 8 or layout.samples == 1 else None
-    if image is None:
-        image = _with_tifffile(file, layout)
+    image = _pixels(file, layout)
     if layout.format == _SIGNED and layout.depth == 8 and int(image.pixels.max()) > 127:
         raise Unsupported("signed integers, some of them negative; add an offset that makes them positive first")
     profile = None if layout.photometric == _CMYK else tags.block(_ICC)
@@ -166,6 +165,24 @@ def encode(image: Image) -> bytes:
     return b"".join([head, *(strip + bytes(len(strip) % 2) for strip in strips), directory])
 
 
+def _pixels(file: IO[bytes], layout: Layout) -> Image:
+    """By Pillow if it can; what it fails at may be fine for tifffile."""
+    failure = None
+    if layout.depth <= 8 or layout.samples == 1:
+        try:
+            image = _with_pillow(file, layout)
+        except CorruptFile as error:
+            image, failure = None, error
+        if image is not None:
+            return image
+    try:
+        return _with_tifffile(file, layout)
+    except (Unsupported, CorruptFile):
+        if failure is not None:
+            raise failure from None
+        raise
+
+
 def _with_pillow(file: IO[bytes], layout: Layout) -> Image | None:
     """Pixels of the kinds that Pillow reads whole; None of others."""
     from PIL.TiffImagePlugin import TiffImageFile
@@ -179,7 +196,7 @@ def _with_pillow(file: IO[bytes], layout: Layout) -> Image | None:
         if opened.mode == "I;16" and layout.photometric == _WHITE_IS_ZERO:
             return None  # it would come out as a negative
         opened.load()
-        image = from_pillow(opened)
+        image = convert(opened)
     depth = layout.depth if 8 < layout.depth < 16 else image.depth
     return Image(image.pixels, depth)
 
@@ -187,7 +204,7 @@ def _with_pillow(file: IO[bytes], layout: Layout) -> Image | None:
 def _with_tifffile(file: IO[bytes], layout: Layout) -> Image:
     """Pixels of other kinds: deep colours, grey with alpha, samples of 9 to 15 bits."""
     kind = layout.photometric
-    if kind not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) or layout.format != _UNSIGNED or layout.converted:
+    if kind not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) or layout.format == _SIGNED or layout.converted:
         raise Unsupported(f"a TIFF of {layout.name} is not read; convert it to RGB or RGBA of 8 or 16 bits first")
     tifffile = library("tifffile", f"a TIFF of {layout.name} is beyond Pillow")
     file.seek(0)
