@@ -1,4 +1,4 @@
-"""Writes what pages take from the code: all of cli.md, and the files that how-to pages show. `make docs` runs it."""
+"""Writes what pages take from the code: cli.md, tables of formats.md, files that how-to pages show. `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -89,6 +89,9 @@ def _cell(text: str | None) -> str:
 
 
 if __name__ == "__main__":
+    import formats
+
     PAGE.write_text(render(), encoding="utf-8")
+    formats.PAGE.write_text(formats.fill(formats.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     for path in ROOT.glob("docs/howto/*.md"):
         path.write_text(show_files(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -40,7 +40,8 @@ def read_pixels(file: IO[bytes], format: str, bits: int, size: tuple[int, int]) 
     codecs = library("imagecodecs", f"{bits} bits per channel would be cut to 8")
     file.seek(0)
     with decoding():
-        pixels = np.asarray(getattr(codecs, _DECODERS[format])(file.read()))
+        data = png.bare(file) if format == "PNG" else file.read()
+        pixels = np.asarray(getattr(codecs, _DECODERS[format])(data))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[1::-1] != size:
         raise CorruptFile(f"damaged: it decodes to {pixels.dtype} of shape {pixels.shape}")

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 import struct
 import warnings
+from collections.abc import Callable
 from io import BytesIO
+from typing import cast
 
+import numpy as np
+
+from ..errors import CorruptFile
+from ..image import Pixels
 from . import ifd
 from .errors import note
 from .ifd import Directory, Entry, Reader
@@ -20,6 +26,16 @@ STRUCTURE = frozenset({
     339, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34675, 33723, 34377,
 })  # fmt: skip
 # TIFF 6.0 tags that say how a file stores its pixels, and XMP, ICC, IPTC, Photoshop blocks: not part of Exif.
+_TURN: dict[int, Callable[[Pixels], Pixels]] = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: x.swapaxes(0, 1)[:, ::-1],
+    7: lambda x: x.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda x: x.swapaxes(0, 1)[::-1],
+}  # Exif 2.32, 4.6.5.1.9: where row 0 and column 0 are
 
 
 def of_tiff(reader: Reader) -> bytes | None:
@@ -45,6 +61,19 @@ def only_orientation(block: bytes) -> bytes | None:
     tags = parse(block)
     entry = tags.entries.get(ORIENTATION)
     return None if entry is None else pack(Directory(tags.order, {ORIENTATION: entry}))
+
+
+def orientation(block: bytes) -> int:
+    """1 to 8; 1 where nothing is said."""
+    try:
+        return parse(block).integer(ORIENTATION, 1)
+    except CorruptFile:
+        return 1
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """As a viewer shows them; what is no orientation turns nothing."""
+    return cast(Pixels, np.ascontiguousarray(_TURN.get(orientation, _TURN[1])(pixels)))
 
 
 def of_hexadecimal(text: str) -> bytes:

@@ -50,6 +50,19 @@ def significant_bits(file: IO[bytes]) -> int:
     return told.pop() if len(told) == 1 else chunks[b"IHDR"][8]
 
 
+def bare(file: IO[bytes]) -> bytes:
+    """The file with nothing but its pixels and tRNS: libraries print warnings of other chunks."""
+    file.seek(0)
+    data = memoryview(file.read())
+    parts, place = [data[: len(_SIGNATURE)]], len(_SIGNATURE)
+    while place + 8 <= len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        if kind[:1].isupper() or kind == b"tRNS":
+            parts.append(data[place : place + length + 12])
+        place += length + 12
+    return b"".join(parts)
+
+
 def with_chunks(png: bytes, chunks: Iterable[Chunk]) -> bytes:
     """A file with further chunks behind its header."""
     return png[:_HEADER_END] + b"".join(_pack(*chunk) for chunk in chunks) + png[_HEADER_END:]

@@ -36,16 +36,6 @@ _JPEG = (6, 7)
 _DEFLATE = 8
 _STRIP_BYTES = 1 << 20
 _LARGEST = 2**32 - 1
-_TURN: dict[int, Callable[[Pixels], Pixels]] = {
-    1: lambda x: x,
-    2: lambda x: x[:, ::-1],
-    3: lambda x: x[::-1, ::-1],
-    4: lambda x: x[::-1],
-    5: lambda x: x.swapaxes(0, 1),
-    6: lambda x: x.swapaxes(0, 1)[:, ::-1],
-    7: lambda x: x.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda x: x.swapaxes(0, 1)[::-1],
-}
 
 
 @dataclass(frozen=True)
@@ -220,8 +210,7 @@ def _with_tifffile(file: IO[bytes], layout: Layout) -> Image:
         raise CorruptFile(f"damaged: it decodes to {pixels.dtype} of shape {pixels.shape}")
     if kind == _WHITE_IS_ZERO:
         pixels[..., 0] = (1 << layout.depth) - 1 - pixels[..., 0]
-    turned = _TURN.get(layout.orientation, _TURN[1])(cast(Pixels, pixels))
-    return Image(cast(Pixels, np.ascontiguousarray(turned)), layout.depth)
+    return Image(exif.turned(cast(Pixels, pixels), layout.orientation), layout.depth)
 
 
 def _density(tags: Directory) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -71,7 +71,10 @@ def encode_image(image: Image, format: str) -> bytes:
     holds = FORMATS[format]
     if image.mode not in holds.modes or image.depth not in holds.depths:
         raise Unsupported(f"{format} cannot hold {image.depth}-bit {image.mode} pixels; write PNG instead")
-    return holds.encode(replace(image, metadata=_fitting(image, format)))
+    pixels, block = image.pixels, image.metadata.exif
+    if block is not None and "exif" not in holds.metadata:  # it can no longer say how the image is to be turned
+        pixels = exif.turned(pixels, exif.orientation(block))
+    return holds.encode(Image(pixels, image.depth, _fitting(image, format)))
 
 
 def _encode_png(image: Image) -> bytes:
