@@ -1,4 +1,4 @@
-"""Writes what pages take from the code: cli.md, tables of formats.md, files that how-to pages show. `make docs` runs it."""
+"""Writes what pages take from the code: cli.md, tables of formats.md, files that how-tos show. `make docs` runs it."""
 
 from __future__ import annotations
 
