@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as Pillow
 
 from calotype.errors import CalotypeWarning
-from calotype.image import Image
+from calotype.image import Image, Pixels
 from calotype.io import read_image
 
 RANDOM = np.random.default_rng(7)
@@ -35,6 +35,12 @@ def saved(pixels: np.ndarray, format: str, **options: Any) -> bytes:
     out = BytesIO()
     Pillow.fromarray(pixels).save(out, format, **options)
     return out.getvalue()
+
+
+def samples(pixels: np.ndarray, depth: int) -> Pixels:
+    """The highest bits of 16."""
+    cut = pixels >> (16 - depth)
+    return cut.astype(np.uint8) if depth <= 8 else cut.astype(np.uint16)
 
 
 def tiff(pixels: np.ndarray, **options: Any) -> bytes:

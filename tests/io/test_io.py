@@ -68,7 +68,8 @@ def test_other_exact_formats(tmp_path: Path, picture: Picture, ending: str, chan
     pixels[:3, :3, -1] = 0  # transparent pixels keep their colours
     write_image(tmp_path / f"a.{ending}", Image(pixels, metadata=METADATA))
     image = read_image(tmp_path / f"a.{ending}")
-    np.testing.assert_array_equal(image.pixels, pixels)
+    shown = pixels if ending == "webp" else pixels.swapaxes(0, 1)[:, ::-1]  # no place for the orientation
+    np.testing.assert_array_equal(image.pixels, shown)
     assert image.metadata.icc == (METADATA.icc if ending == "webp" else None)
     assert image.metadata.exif == (METADATA.exif if ending == "webp" else None)
 
@@ -307,7 +308,7 @@ def test_a_missing_file_is_the_system_s_error(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...], depth: int) -> None:
-    image = Image(empty(shape, depth), depth)
+    image = Image(empty(shape, depth) * 0, depth)
     with pytest.raises(Unsupported):
         write_image(tmp_path / name, image)
     assert os.listdir(tmp_path) == []

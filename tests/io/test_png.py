@@ -11,7 +11,7 @@ from calotype.errors import Unsupported
 from calotype.image import Image, Metadata
 from calotype.io import encode_image
 
-from .making import DEEP_GREY, DEEP_RGBA, GREY, RGB, chunk, chunks_of, notes, png, read, saved, with_chunk
+from .making import DEEP_GREY, DEEP_RGBA, GREY, RGB, chunk, chunks_of, notes, png, read, samples, saved, with_chunk
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
@@ -20,14 +20,14 @@ def test_a_transparent_grey_of_any_depth(depth: int, value: int) -> None:
     """W3C PNG, 11.3.1.1: the sample value counts, of so many bits as the samples have."""
     if depth == 16:
         pytest.importorskip("imagecodecs")
-    samples = np.arange(16) % (1 << depth)
-    bits = (samples[:, None] >> np.arange(depth - 1, -1, -1) & 1).astype(np.uint8)
+    levels = np.arange(16) % (1 << depth)
+    bits = (levels[:, None] >> np.arange(depth - 1, -1, -1) & 1).astype(np.uint8)
     image = read(png(b"\0" + np.packbits(bits).tobytes(), 16, 1, depth, 0, chunk(b"tRNS", struct.pack(">H", value))))
     assert image.mode == "LA"
     wanted = value if depth >= 4 else value & (1 << depth) - 1
-    np.testing.assert_array_equal(image.pixels[0, :, 1] == 0, samples == wanted)
+    np.testing.assert_array_equal(image.pixels[0, :, 1] == 0, levels == wanted)
     most = (1 << image.depth) - 1
-    np.testing.assert_array_equal(image.pixels[0, :, 0], samples * most // ((1 << depth) - 1))
+    np.testing.assert_array_equal(image.pixels[0, :, 0], levels * most // ((1 << depth) - 1))
 
 
 def test_transparent_deep_colours() -> None:
@@ -77,7 +77,7 @@ def test_formats_without_a_place_say_so(format: str) -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_depths_are_scaled_and_come_back(depth: int, channels: int) -> None:
     pytest.importorskip("imagecodecs")
-    pixels = DEEP_RGBA[..., :channels] >> (16 - depth)
+    pixels = samples(DEEP_RGBA[..., :channels], depth)
     pixels[0, 0] = (1 << depth) - 1
     data = encode_image(Image(pixels, depth), "PNG")
     assert chunks_of(data)[b"sBIT"] == bytes((depth,)) * channels
@@ -90,10 +90,10 @@ def test_depths_are_scaled_and_come_back(depth: int, channels: int) -> None:
 
 @pytest.mark.parametrize("depth", range(1, 8))
 def test_small_depths_are_scaled(depth: int) -> None:
-    samples = np.arange(1 << depth, dtype=np.uint8)[None, :, None]
-    shown = np.asarray(Pillow.open(BytesIO(encode_image(Image(samples, depth), "PNG"))))
+    levels = np.arange(1 << depth, dtype=np.uint8)[None, :, None]
+    shown = np.asarray(Pillow.open(BytesIO(encode_image(Image(levels, depth), "PNG"))))
     assert (shown.min(), shown.max()) == (0, 255)
-    np.testing.assert_allclose(shown, samples[..., 0] * (255 / ((1 << depth) - 1)), atol=1)
+    np.testing.assert_allclose(shown, levels[..., 0] * (255 / ((1 << depth) - 1)), atol=1)
 
 
 def test_samples_that_were_not_scaled_stay() -> None:

@@ -11,7 +11,7 @@ from calotype.errors import CorruptFile, Unsupported
 from calotype.image import Image, Metadata
 from calotype.io import encode_image
 
-from .making import DEEP_GREY, DEEP_RGBA, GREY, RGB, RGBA, notes, read, tiff
+from .making import DEEP_GREY, DEEP_RGBA, GREY, RGB, RGBA, notes, read, samples, tiff
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])
@@ -131,7 +131,7 @@ def test_exif_of_a_tiff_is_a_block_of_its_own(big: bool) -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_what_is_written_is_read_by_others(channels: int, depth: int, order: str) -> None:
     tifffile = pytest.importorskip("tifffile")
-    pixels = (DEEP_RGBA[..., :channels] >> (16 - depth)).astype(np.uint8 if depth <= 8 else np.uint16)
+    pixels = samples(DEEP_RGBA[..., :channels], depth)
     exif = (b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08") + bytes(6)
     data = encode_image(Image(pixels, depth, Metadata(exif=exif)), "TIFF")
     assert data[:2] == exif[:2]
