@@ -341,6 +341,33 @@ def test_metadata_stays_unless_stripped(run: Run, pictures: dict[str, np.ndarray
     run("encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--strip")
     run("decode", "b.calo", "-o", "b.png")
     assert "xmp" not in Pillow.open("b.png").info
+    run("decode", "a.calo", "-o", "c.png", "--strip")
+    assert "xmp" not in Pillow.open("c.png").info
+
+
+def test_what_is_converted_or_left_out_is_a_note(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    Pillow.fromarray(pictures["a.png"]).convert("CMYK").save("inks.jpg")
+    noted = run("encode", "inks.jpg", "-o", "a.calo", "-m", "vae.swift")
+    assert noted.status == 0
+    assert "calotype: note: inks.jpg: CMYK was converted to RGB" in noted.err
+    refused = run("encode", "inks.jpg", "-o", "b.calo", "--lossless")
+    assert refused.status == 1
+    assert "not lossless; convert it first" in refused.err
+    assert run("encode", "inks.jpg", "-o", "b.calo", "-m", "prism.photo").status == 1
+    calotype.write("in/a.png", calotype.Image(pictures["a.png"], metadata=calotype.Metadata(xmp=b"<x/>")))
+    run("encode", "in/a.png", "-o", "c.calo", "-m", MODEL)
+    noted = run("decode", "c.calo", "-o", "c.ppm", "--json")
+    assert noted.objects[0]["notes"] == ["PPM has no place for its XMP; left out"]
+    assert run("decode", "c.calo", "-o", "d.ppm", "--strip").err.count("note") == 0
+
+
+def test_bits_per_pixel_are_those_of_the_file(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
+    whole, part = (
+        run("decode", "a.calo", "-o", f"{len(options)}.png", "--json", *options).objects[0]
+        for options in ([], ["--region", "2,3,4,5"])
+    )
+    assert (part["width"], part["height"], part["bpp"]) == (4, 5, whole["bpp"])
 
 
 def test_info(run: Run, pictures: dict[str, np.ndarray]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from calotype.errors import CorruptFile, LimitExceeded, Unsupported
+from calotype.errors import CalotypeError, CorruptFile, LimitExceeded, Unsupported
 from calotype.io import read_image
 from calotype.io.errors import decoding
 
-from .making import RGB, read, saved
+from .making import DEEP_GREY, RGB, read, saved
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,19 @@ def test_a_plug_in_s_mistake_names_the_file(format: str, monkeypatch: pytest.Mon
 def test_formats_that_are_not_read_are_not_called_damaged(start: bytes, name: str) -> None:
     with pytest.raises(Unsupported, match=name):
         read(start + bytes(64))
+
+
+def test_odd_bytes_are_refused_or_read() -> None:
+    """Bytes changed, cut and put in: whatever comes of it is an image or one of our errors."""
+    random = np.random.default_rng(11)
+    seeds = [saved(RGB, format) for format in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")]
+    seeds += [saved(DEEP_GREY, "PNG"), saved(DEEP_GREY, "TIFF")]
+    for data in seeds:
+        for _ in range(60):
+            odd = bytearray(data)
+            for place in random.integers(0, min(len(odd), 400), random.integers(1, 5)):
+                odd[place] = random.integers(256)
+            if random.random() < 0.2:
+                del odd[random.integers(len(odd)) :]
+            with contextlib.suppress(CalotypeError):
+                read_image(BytesIO(bytes(odd)), max_pixels=1_000_000)

@@ -61,6 +61,8 @@ class Layout:
         compression, photometric = tags.integer(_COMPRESSION, 1), tags.integer(_PHOTOMETRIC, _WHITE_IS_ZERO)
         samples = tags.integer(_SAMPLES, 3 if compression in _JPEG and photometric in (_RGB, _YCBCR) else 1)
         bits = tags.integers(_BITS) or (1,)
+        if samples < 1 or min(bits) < 1:
+            raise CorruptFile("damaged: this TIFF has samples of no bits, or none")
         formats = set(tags.integers(_FORMAT)) or {_UNSIGNED}
         if len(set(bits[:samples])) > 1 or len(formats) > 1:
             raise Unsupported(f"a TIFF with channels of different kinds ({bits} bits); convert it to PNG first")
