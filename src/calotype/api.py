@@ -56,7 +56,7 @@ class FileInfo:
     chunks: tuple[tuple[str, int], ...]
     """Tag and bytes of the body of each chunk."""
     metadata: dict[str, int]
-    """Bytes of `icc`, `exif`, `xmp`, where present."""
+    """Bytes of `icc`, `exif`, `xmp`, `cicp`, `gamma`, `density`, where present."""
 
 
 def encode(

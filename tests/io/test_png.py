@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -94,6 +95,19 @@ def test_small_depths_are_scaled(depth: int) -> None:
     shown = np.asarray(Pillow.open(BytesIO(encode_image(Image(levels, depth), "PNG"))))
     assert (shown.min(), shown.max()) == (0, 255)
     np.testing.assert_allclose(shown, levels[..., 0] * (255 / ((1 << depth) - 1)), atol=1)
+
+
+@pytest.mark.parametrize("depth", [12, 16])
+def test_deep_grey_needs_no_further_library(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    image = Image(samples(DEEP_GREY, depth)[..., None], depth)
+    again = read(encode_image(image, "PNG"))
+    assert again.depth == depth
+    np.testing.assert_array_equal(again.pixels, image.pixels)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    if depth == 16:
+        np.testing.assert_array_equal(read(encode_image(image, "TIFF")).pixels, image.pixels)
+    np.testing.assert_array_equal(read(encode_image(image, "PPM")).pixels, image.pixels)
 
 
 def test_samples_that_were_not_scaled_stay() -> None:

@@ -95,6 +95,22 @@ def test_cmyk_is_refused_where_every_value_counts() -> None:
     assert ["CMYK" in text for text in said] == [True]
 
 
+def test_a_palette_of_deep_colours() -> None:
+    tifffile = pytest.importorskip("tifffile")
+    for low, exact in ((0, True), (257, True), (256 + 9, False)):
+        colours = (np.arange(256) * (256 if low == 0 else 1) * max(low, 1) % 65536).astype(np.uint16)
+        out = BytesIO()
+        tifffile.imwrite(out, GREY, photometric="palette", colormap=np.stack([colours] * 3))
+        if exact:
+            np.testing.assert_array_equal(read(out.getvalue(), exact=True).pixels[..., 0], GREY)
+            continue
+        with pytest.raises(Unsupported, match="palette"):
+            read(out.getvalue(), exact=True)
+        with notes() as said:
+            read(out.getvalue())
+        assert ["palette" in text for text in said] == [True]
+
+
 def test_a_raw_file_is_more_than_its_preview() -> None:
     tifffile = pytest.importorskip("tifffile")
     out = BytesIO()

@@ -96,7 +96,7 @@ def refuse_conversion(what: str | None, exact: bool) -> None:
     """Refuse, or tell of, a conversion that cannot be undone."""
     if what is None:
         return
-    to = "straight alpha" if "alpha" in what else "RGB"
+    to = "straight alpha" if "alpha" in what else "8-bit RGB"
     if exact:
         raise Unsupported(f"{what} can only be kept as {to}, which cannot be undone: not lossless; convert it first")
     note(f"{what} was converted to {to}, which cannot be undone")

@@ -16,7 +16,7 @@ from ..options import DEFAULT_MAX_PIXELS
 from . import avif, deep, jp2, jpeg, png, ppm, tiff
 from .declared import Declared
 from .errors import about, decoding, note
-from .pillow import from_pillow, metadata_of, refuse_conversion
+from .pillow import convert, from_pillow, metadata_of, refuse_conversion
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -111,8 +111,12 @@ def _read(file: IO[bytes], max_pixels: int | None, exact: bool) -> Image:
 
 
 def _deep(file: IO[bytes], opened: Pillow.Image, declared: Declared) -> Image:
-    """An image of more than 8 bits per channel, of which Pillow only gives the metadata."""
+    """An image of more than 8 bits per channel, of which Pillow only gives the metadata; but for grey PNG."""
     assert opened.format is not None
+    if opened.format == "PNG" and opened.mode.startswith("I") and "transparency" not in opened.info:
+        grey = convert(opened)  # which Pillow reads whole
+        pixels, depth = png.unscale(grey.pixels, png.significant_bits(file))
+        return Image(pixels, depth, grey.metadata)
     if opened.mode == "CMYK":
         raise Unsupported(f"CMYK of {declared.bits} bits has no place here; convert it to RGB first")
     pixels, depth = deep.read_pixels(file, opened.format, declared.bits, opened.size)

@@ -25,6 +25,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _COUNTS, _PLANES = 273, 277, 278, 279, 284
 _X, _Y, _UNIT, _TILES = 282, 283, 296, 324
+_COLOUR_MAP = 320
 _SUBFILE, _EXTRA, _FORMAT, _SUB_IMAGES, _XMP, _ICC, _DNG = 254, 338, 339, 330, 700, 34675, 50706
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR, _LAB = 0, 1, 2, 5, 6, 8
 _COLOURS = {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3}
@@ -121,6 +122,8 @@ def read(file: IO[bytes], check: Callable[[int, int, int], None], exact: bool) -
     check(layout.width, layout.height, sum(1 for _ in reader.pages()))
     layout.check()
     refuse_conversion(layout.converted, exact)
+    if any(colour % 256 not in (0, colour >> 8) for colour in tags.integers(_COLOUR_MAP)):
+        refuse_conversion("a palette of 16-bit colours", exact)
     image = _pixels(file, layout)
     if layout.format == _SIGNED and layout.depth == 8 and int(image.pixels.max()) > 127:
         raise Unsupported("signed integers, some of them negative; add an offset that makes them positive first")
