@@ -59,6 +59,8 @@ class Outcome:
     """Blocks of metadata that came back byte for byte."""
     told: frozenset[str] = frozenset()
     """Blocks that were left out with a warning."""
+    profiled: bool = False
+    """What gAMA and cHRM say became an ICC profile."""
 
     @property
     def word(self) -> str:
@@ -103,6 +105,7 @@ def attempt(case: Case) -> Outcome:
         close=alike and int(np.abs(before - after).max()) <= CLOSE,
         kept=frozenset(kept),
         told=frozenset(told),
+        profiled=again.metadata.icc is not None and "icc" not in case.blocks,
     )
 
 
@@ -181,7 +184,7 @@ def _metadata_table(found: dict[Case, Outcome]) -> str:
 
 def _block(found: dict[Case, Outcome], format: str, name: str) -> str:
     words = {
-        "kept" if name in outcome.kept else "note" if name in outcome.told else "values"
+        "kept" if name in outcome.kept else "as ICC profile" if outcome.profiled else "note"
         for case, outcome in found.items()
         if case.format == format and case.blocks == (name,) and outcome.refused is None
     }

@@ -7,10 +7,11 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from PIL import ImageCms
 
 from calotype.errors import Unsupported
 from calotype.image import Image, Metadata
-from calotype.io import encode_image
+from calotype.io import colour, encode_image
 
 from .making import DEEP_GREY, DEEP_RGBA, GREY, RGB, chunk, chunks_of, notes, png, read, samples, saved, with_chunk
 
@@ -65,13 +66,50 @@ def test_gamma_does_not_count_beside_a_profile() -> None:
 
 @pytest.mark.parametrize("format", ["TIFF", "WEBP", "BMP", "PPM", "JPEG"])
 def test_formats_without_a_place_say_so(format: str) -> None:
-    image = Image(RGB, metadata=Metadata(cicp=bytes((9, 16, 0, 1)), gamma=struct.pack(">I", 100_000)))
     with notes() as said:
-        encode_image(image, format)
-    assert [text.partition("; ")[0] for text in said] == [
-        f"{format} has no place for its cICP",
-        f"{format} has no place for its gAMA and cHRM",
-    ]
+        encode_image(Image(RGB, metadata=Metadata(cicp=bytes((9, 16, 0, 1)))), format)
+    assert said == [f"{format} has no place for its cICP; left out"]
+    with notes() as said:
+        encode_image(Image(RGB, metadata=Metadata(gamma=struct.pack(">I", 100_000))), format)
+    assert said == (
+        [] if format in ("TIFF", "WEBP", "JPEG") else [f"{format} has no place for its gAMA and cHRM; left out"]
+    )
+
+
+SRGB_PLACES = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+ADOBE_PLACES = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 21_000, 71_000, 15_000, 6_000)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "WEBP", "JPEG"])
+def test_gamma_becomes_a_profile_where_there_are_profiles_only(format: str) -> None:
+    """Linear light: half of it is 188 of sRGB's 255."""
+    for channels in (1, 3):
+        pixels = np.full((8, 8, channels), 128, np.uint8)
+        made = encode_image(Image(pixels, metadata=Metadata(gamma=struct.pack(">I", 100_000))), format)
+        opened = Pillow.open(BytesIO(made))
+        profile = ImageCms.ImageCmsProfile(BytesIO(opened.info["icc_profile"]))
+        shown = ImageCms.profileToProfile(opened, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        assert shown is not None
+        np.testing.assert_allclose(np.asarray(shown)[4, 4], 188, atol=2)
+
+
+def test_a_profile_has_the_primaries_that_were_said() -> None:
+    """Adobe RGB's green is more than sRGB has; its white is white."""
+    made = colour.profile(struct.pack(">I", 45_455) + ADOBE_PLACES, grey=False)
+    assert made is not None
+    found = ImageCms.ImageCmsProfile(BytesIO(made)).profile
+    colorants = np.array([found.red_colorant, found.green_colorant, found.blue_colorant], float)[:, 0]  # XYZ
+    np.testing.assert_allclose(colorants[1], (0.2051, 0.6257, 0.0608), atol=2e-3)  # as in ICC's AdobeRGB1998
+    np.testing.assert_allclose(colorants.sum(axis=0), (0.9642, 1, 0.8249), atol=1e-3)
+
+
+def test_what_goes_without_saying_needs_no_profile() -> None:
+    for gamma in (struct.pack(">I", 45_455), struct.pack(">I", 45_455) + SRGB_PLACES, bytes(4) + SRGB_PLACES):
+        with notes() as said:
+            made = encode_image(Image(RGB, metadata=Metadata(gamma=gamma)), "TIFF")
+        assert (said, Pillow.open(BytesIO(made)).info.get("icc_profile")) == ([], None)
+    for nonsense in (bytes(36), struct.pack(">9I", 1, *[0] * 8), struct.pack(">9I", 1, *[1] * 8)):
+        encode_image(Image(RGB, metadata=Metadata(gamma=nonsense)), "TIFF")
 
 
 @pytest.mark.parametrize("depth", range(9, 16))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import Unsupported
 from ..image import Image, Metadata, Pixels
-from . import deep, density, exif, jpeg, png, ppm, tiff
+from . import colour, deep, density, exif, jpeg, png, ppm, tiff
 from .errors import encoding, note
 from .files import write_bytes
 from .pillow import info_of, refuse_views
@@ -139,11 +139,13 @@ FORMATS = {
 
 def _fitting(image: Image, format: str) -> Metadata:
     """The metadata that the format has a place for and that is sound; tells of what is left out."""
+    blocks = {entry.name: getattr(image.metadata, entry.name) for entry in fields(Metadata)}
+    blocks = {name: block for name, block in blocks.items() if block is not None}
+    blocks = {name: block for name, block in blocks.items() if len(block) in _SIZES.get(name, (len(block),))}
+    if "gamma" in blocks and "gamma" not in FORMATS[format].metadata:
+        _as_profile(blocks, format, image.channels)
     kept: dict[str, bytes] = {}
-    for entry in fields(Metadata):
-        name, block = entry.name, getattr(image.metadata, entry.name)
-        if block is None or len(block) not in _SIZES.get(name, (len(block),)):
-            continue
+    for name, block in blocks.items():
         if name not in FORMATS[format].metadata:
             note(f"{format} has no place for its {_NAMES[name]}; left out")
         elif name != "icc" or _suits(block, 3 if format == "WEBP" else image.channels, format):
@@ -152,6 +154,18 @@ def _fitting(image: Image, format: str) -> Metadata:
         block = exif.checked(kept.pop("exif"))
         kept |= {} if block is None else {"exif": block}
     return Metadata(**kept)
+
+
+def _as_profile(blocks: dict[str, bytes], format: str, channels: int) -> None:
+    """Say by an ICC profile what gAMA and cHRM say, unless it goes without saying or one counts more."""
+    gamma = blocks["gamma"]
+    if {"icc", "cicp"} & blocks.keys() or colour.is_srgb(gamma):
+        del blocks["gamma"]
+    elif "icc" in FORMATS[format].metadata:
+        made = colour.profile(gamma, grey=channels < 3 and format != "WEBP")
+        if made is not None:
+            blocks["icc"] = made
+            del blocks["gamma"]
 
 
 def _suits(profile: bytes, channels: int, format: str) -> bool:
