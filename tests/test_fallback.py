@@ -81,6 +81,21 @@ def test_photographs_stay_lossy_at_any_quality() -> None:
         assert data == calotype.encode(photo, quality, model="vae.swift")
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_noise_is_no_screen_and_no_file_outgrows_its_samples(channels: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 80, channels), np.uint8)
+    lossy = calotype.encode(noise, 50)
+    assert calotype.info(lossy).codec == "vae"
+    header = 60  # of the file, its chunk and its tile
+    assert len(lossy) <= noise.nbytes + header
+    assert len(calotype.encode(noise, 100)) <= noise.nbytes + header
+    assert len(calotype.encode(noise, lossless=True)) <= noise.nbytes + header
+    deep = np.random.default_rng(0).integers(0, 65536, (64, 80, channels), np.uint16)
+    exact = calotype.encode(deep, lossless=True)
+    assert len(exact) <= deep.nbytes + header
+    np.testing.assert_array_equal(calotype.decode_image(exact).pixels, deep)
+
+
 def test_a_model_that_is_named_codes_everything() -> None:
     data = calotype.encode(text(), 20, model="vae.swift")
     assert calotype.info(data).model == "vae.swift"

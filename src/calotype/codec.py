@@ -67,7 +67,8 @@ class Payload:
     chunks: tuple[Chunk, ...]
     """Upper-case tags only; the container's own lower-case chunks never reach a codec."""
     wire_version: int | None = None
-    """The version that a file was written with, for decoding; None from `encode`, which writes the newest."""
+    """The version that a file was written with, for decoding; from `encode` the oldest that reads it, or None for the
+    newest."""
 
     @property
     def bits(self) -> float:

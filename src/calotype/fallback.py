@@ -36,8 +36,10 @@ class Fallback:
         """The lossy file of that quality, or the lossless one; `decode` gives what the lossy file shows."""
         if not self._may_have(SMALLER * len(data)):
             return data
+        if len(self._data) <= len(data):
+            return self._data
         floor = FLOOR + SLOPE * (USUAL if quality is None else quality)
-        return self._data if len(self._data) <= len(data) or _psnr(self._image, decode()) < floor else data
+        return self._data if self._is_screen and _psnr(self._image, decode()) < floor else data
 
     def within(self, limit: int) -> bytes | None:
         """The lossless file, if it has at most `limit` bytes."""
@@ -46,7 +48,11 @@ class Fallback:
     def _may_have(self, size: int) -> bool:
         """Whether it is worth a try that a lossless file has less than `size` bytes."""
         pixels = self._image.pixels
-        return min(pixels.shape[-3:-1]) < NARROW or repeats_itself(pixels, max(size, pixels.nbytes // PLAIN))
+        return min(pixels.shape[-3:-1]) < NARROW or self._is_screen or repeats_itself(pixels, size)
+
+    @cached_property
+    def _is_screen(self) -> bool:
+        return repeats_itself(self._image.pixels, self._image.pixels.nbytes // PLAIN)
 
 
 def _psnr(image: Image, decoded: Image) -> float:

@@ -86,7 +86,7 @@ class Model:
         data = self._pack(image, payload)
         if fallback is None:
             return data
-        written = replace(payload, wire_version=self.info.wire_version)
+        written = replace(payload, wire_version=payload.wire_version or self.info.wire_version)
         shown = DecodeOptions(threads=plain.threads)
         return fallback.instead_of(data, plain.quality, lambda: self.codec.decode(written, shown))
 
@@ -194,7 +194,8 @@ class Model:
         return Fallback(image, lambda: open_model(card).encode_with(image, lossless))
 
     def _pack(self, image: Image, payload: Payload) -> bytes:
-        header = Header(self.card.codec, self.info.wire_version, self.card.digest, payload.shape, payload.depth)
+        version = self.info.wire_version if payload.wire_version is None else payload.wire_version
+        header = Header(self.card.codec, version, self.card.digest, payload.shape, payload.depth)
         return pack(header, [*_metadata_chunks(image.metadata), *payload.chunks])
 
 

@@ -4,7 +4,7 @@ from ...codec import CodecInfo
 
 INFO = CodecInfo(
     "prism",
-    wire_version=1,
+    wire_version=2,
     lossless=True,
     depths=frozenset(range(1, 17)),
     takes=frozenset({"region"}),

@@ -23,7 +23,7 @@ from ...parallel import cores
 from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
 from ...tiling import Grid, Tile
 from . import INFO, layout
-from .layout import ORDERS, PLANES, TILES, WEBP, CodedPlane, Values
+from .layout import ORDERS, PLANES, SINCE, STORED, TILES, WEBP, CodedPlane, Values
 from .planes import Plane, code
 
 TILE = 1024  # pixels; what is chosen when encoding
@@ -47,7 +47,9 @@ class PrismCodec:
         if max(image.pixels.shape[:2]) > TILE and _may_copy(image.pixels, image.depth, len(chunk.body)):
             webp = _code_tiles(image.pixels, SCREEN_TILE, options.threads, _code_webp_tile)
             chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
-        return Payload(image.pixels.shape, image.depth, (chunk,))
+        _, records, _ = TILES.parse(chunk.body)
+        version = max(SINCE.get(open_record(record)[1][0], 1) for record in records)
+        return Payload(image.pixels.shape, image.depth, (chunk,), version)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """The size itself: what adapts cannot be counted without being coded."""
@@ -84,7 +86,8 @@ def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
     """The record of a tile (h, w, channels): the smallest of what there is to try."""
     orders = range(ORDERS_TRIED.get(effort, 1) if pixels.shape[2] >= 3 else 1)
     coded = (bytes([PLANES]) + _code_planes(pixels, depth, effort, order, threads) for order in orders)
-    smallest = seal(pixels, min(coded, key=len))
+    stored = bytes([STORED]) + np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes()
+    smallest = seal(pixels, min(*coded, stored, key=len))
     return min(smallest, _code_webp_tile(pixels), key=len) if _may_copy(pixels, depth, len(smallest)) else smallest
 
 
@@ -94,7 +97,20 @@ def _decode_tile(body: bytes, shape: tuple[int, int, int], depth: int, threads: 
         return _decode_planes(body[1:], shape, depth, threads)
     if kind == bytes([WEBP]) and depth == 8:
         return _decode_webp(body[1:], shape)
+    if kind == bytes([STORED]):
+        return _restore(body[1:], shape, depth)
     raise CorruptFile(f"a tile of {depth} bits is of no known kind")
+
+
+def _restore(body: bytes, shape: tuple[int, int, int], depth: int) -> Pixels:
+    """Samples that are stored as they are."""
+    pixels = empty(shape, depth)
+    if len(body) != pixels.nbytes:
+        raise CorruptFile("a stored tile has the wrong size")
+    pixels[:] = np.frombuffer(body, pixels.dtype.newbyteorder("<")).reshape(shape)
+    if int(pixels.max()) >> depth:
+        raise CorruptFile(f"a stored sample has more than {depth} bits")
+    return pixels
 
 
 # --- planes -----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from ...tiled import TiledChunk
 from . import INFO
 
 TILES = TiledChunk("P", largest_side=4096)
-PLANES, WEBP = 0, 1  # kinds of record
+PLANES, WEBP, STORED = 0, 1, 2  # kinds of record
+SINCE = {STORED: 2}  # the wire version that a kind came with; else the first
 ORDERS = ((1, 0, 2), (1, 2, 0), (0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0))  # in which colours are coded
 
 
