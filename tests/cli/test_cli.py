@@ -128,6 +128,16 @@ def test_one_failure_does_not_stop_the_others(run: Run, pictures: dict[str, np.n
     assert "in/b.png" in error_line(result)
 
 
+def test_messages_are_one_line_whatever_the_name(run: Run, pictures: dict[str, np.ndarray]) -> None:
+    for name in ("in/two\nlines  and  gaps.png", "in/\udcff.png"):
+        Path(name).write_bytes(Path("in/a.png").read_bytes())
+        assert run("encode", name, "-o", "a.calo", "-f", "-m", MODEL).err.count("\n") == 1
+    name = "in/two\nlines  and  gaps.png"
+    Path(name).unlink()
+    for call in (["encode", name, "-m", MODEL], ["verify", name]):
+        assert error_line(run(*call)) == "calotype: error: in/two lines  and  gaps.png: No such file or directory"
+
+
 def test_inputs_of_equal_stems_become_files_of_their_whole_names(run: Run, pictures: dict[str, np.ndarray]) -> None:
     for copy in ("in/a.jpg", "in/a.jpg.png"):
         Path(copy).write_bytes(Path("in/a.png").read_bytes())
@@ -349,7 +359,7 @@ def test_what_is_converted_or_left_out_is_a_note(run: Run, pictures: dict[str, n
     Pillow.fromarray(pictures["a.png"]).convert("CMYK").save("inks.jpg")
     noted = run("encode", "inks.jpg", "-o", "a.calo", "-m", "vae.swift")
     assert noted.status == 0
-    assert "calotype: note: inks.jpg: CMYK was converted to RGB" in noted.err
+    assert "calotype: note: inks.jpg: CMYK was converted to 8-bit RGB" in noted.err
     refused = run("encode", "inks.jpg", "-o", "b.calo", "--lossless")
     assert refused.status == 1
     assert "not lossless; convert it first" in refused.err

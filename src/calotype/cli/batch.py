@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import CalotypeError, CalotypeWarning, Unsupported
-from .failures import DEBUG, OutputFailed, explain, flush_output, say
+from .failures import DEBUG, OutputFailed, explain, flush_output, one_line, say
 from .interrupts import beside
 from .jobs import STREAM, Job, Made, Make, Record
 
@@ -257,7 +257,7 @@ def _report(
             _report_failure(job, outcome, as_json, note)
             continue
         for text in outcome.get("notes", ()):
-            note(f"calotype: note: {job.input}: {text}")
+            note(one_line(f"calotype: note: {job.input}: {text}"))
         if "skipped" in outcome:
             skipped += 1
         else:
@@ -265,7 +265,7 @@ def _report(
         if as_json:
             print(json.dumps(outcome), flush=True)
         elif len(jobs) == 1 and verb is not None:
-            note(_line(outcome))
+            note(one_line(_line(outcome)))
     if len(jobs) > 1 and verb is not None and not as_json:
         note(_summary(done, skipped, failed, time.perf_counter() - started))
     if failed:
@@ -275,12 +275,12 @@ def _report(
 def _report_failure(job: Job, error: Exception, as_json: bool, note: Callable[[str], None]) -> None:
     if DEBUG in os.environ:
         raise error
-    message = " ".join(explain(error).split())
+    message = explain(error)
     if as_json:
-        print(json.dumps({"input": job.input, "error": message}), flush=True)
+        print(json.dumps({"input": job.input, "error": one_line(message)}), flush=True)
     name = "standard input" if job.input == STREAM else job.input
     known = name in message or (job.output is not None and job.output in message)
-    note(f"calotype: error: {message}" if known else f"calotype: error: {name}: {message}")
+    note(one_line(f"calotype: error: {message}" if known else f"calotype: error: {name}: {message}"))
 
 
 def _line(record: Record) -> str:

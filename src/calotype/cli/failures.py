@@ -36,7 +36,12 @@ def say(text: str) -> None:
 
 def fail(message: str) -> None:
     """Say what went wrong, in one line."""
-    say(f"calotype: error: {' '.join(message.split())}")
+    say(f"calotype: error: {one_line(message)}")
+
+
+def one_line(text: str) -> str:
+    """Text without its line breaks: messages have some, and so may names of files."""
+    return " ".join(part.strip() for part in text.splitlines())
 
 
 def flush_output() -> None:
