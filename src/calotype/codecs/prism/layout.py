@@ -36,7 +36,7 @@ class Values:
     def of(cls, samples: npt.NDArray[np.uint16]) -> Values:
         low, high = int(samples.min()), int(samples.max())
         used = np.flatnonzero(np.bincount(samples.reshape(-1), minlength=high + 1)).astype(np.uint16)
-        worth = 2 * used.size <= samples.size  # else the map costs more than it tells: few samples, all of them different
+        worth = 2 * used.size <= samples.size  # else the map costs more than it tells
         sparse = 2 * used.size <= high - low and high - low >= 16 and worth
         return cls(low, high, used if sparse else None)
 
