@@ -349,7 +349,7 @@ def test_what_is_converted_or_left_out_is_a_note(run: Run, pictures: dict[str, n
     Pillow.fromarray(pictures["a.png"]).convert("CMYK").save("inks.jpg")
     noted = run("encode", "inks.jpg", "-o", "a.calo", "-m", "vae.swift")
     assert noted.status == 0
-    assert "calotype: note: inks.jpg: CMYK was converted to RGB" in noted.err
+    assert "calotype: note: inks.jpg: CMYK was converted to 8-bit RGB" in noted.err
     refused = run("encode", "inks.jpg", "-o", "b.calo", "--lossless")
     assert refused.status == 1
     assert "not lossless; convert it first" in refused.err
