@@ -155,7 +155,7 @@ def test_patterns_are_coded(model: calotype.Model, name: str) -> None:
 
 
 def test_metadata_comes_back(model: calotype.Model, picture: Picture) -> None:
-    metadata = calotype.Metadata(icc=bytes(range(256)), exif=b"MM\0*", xmp=b"")
+    metadata = calotype.Metadata(bytes(range(256)), b"MM\0*", b"", cicp=bytes(4), gamma=bytes(36), density=bytes(9))
     data = model.encode(calotype.Image(picture(5, 6, 3), metadata=metadata))
     assert calotype.decode_image(data).metadata == metadata
     assert calotype.info(data).model == model.name

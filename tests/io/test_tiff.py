@@ -172,9 +172,10 @@ def test_every_cut_is_told() -> None:
             read(data[:length])
 
 
-def test_a_loop_of_pages_ends() -> None:
+def test_a_chain_of_pages_may_be_a_loop_or_lead_nowhere() -> None:
     data = bytearray(tiff(GREY, photometric="minisblack", metadata=None))
     offset = int.from_bytes(data[4:8], "little")
     end = offset + 2 + 12 * int.from_bytes(data[offset : offset + 2], "little")
-    data[end : end + 4] = data[4:8]
-    np.testing.assert_array_equal(read(bytes(data)).pixels[..., 0], GREY)
+    for following in (data[4:8], b"\xff\xff\xff\x7f"):
+        data[end : end + 4] = following
+        np.testing.assert_array_equal(read(bytes(data)).pixels[..., 0], GREY)

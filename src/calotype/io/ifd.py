@@ -116,11 +116,16 @@ class Reader:
         return Directory(self.order, entries, following)
 
     def pages(self) -> Iterator[Directory]:
-        """The chain of directories."""
+        """The chain of directories; it ends where the next one is damaged."""
         offset, seen = self.first, set[int]()
         while offset and offset not in seen and len(seen) < _MOST_PAGES:
+            try:
+                page = self.directory(offset)
+            except CorruptFile:
+                if seen:
+                    return
+                raise
             seen.add(offset)
-            page = self.directory(offset)
             yield page
             offset = page.next
 

@@ -77,12 +77,12 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Marker and body of the segments before the first scan."""
     file.seek(2)
     while True:
-        byte = file.read(1)
-        while byte and byte != b"\xff":  # garbage between segments, which decoders skip
-            byte = file.read(1)
+        byte, skipped = file.read(1), 0
+        while byte and byte != b"\xff" and skipped < _LARGEST:  # garbage between segments, which decoders skip
+            byte, skipped = file.read(1), skipped + 1
         while byte == b"\xff":
             byte = file.read(1)
-        if not byte:
+        if not byte or skipped == _LARGEST:
             raise CorruptFile("damaged: it ends before its pixels")
         marker = byte[0]
         if marker in (_START_OF_SCAN, _END):

@@ -21,7 +21,7 @@ _LOSES = {"La": "premultiplied alpha", "RGBa": "premultiplied alpha", "YCbCr": "
 # modes whose conversion cannot be undone
 
 
-def from_pillow(picture: Pillow.Image, exact: bool = False) -> Image:
+def from_pillow(image: Pillow.Image, exact: bool = False) -> Image:
     """Take a Pillow image of any mode that integers of 8 bits, or grey of 16 bits, can show.
 
     Parameters
@@ -34,25 +34,25 @@ def from_pillow(picture: Pillow.Image, exact: bool = False) -> Image:
     Unsupported
         Its pixels are of another kind.
     """
-    refuse_conversion(_LOSES.get(picture.mode), exact)
-    return convert(picture)
+    refuse_conversion(_LOSES.get(image.mode), exact)
+    return convert(image)
 
 
-def convert(picture: Pillow.Image) -> Image:
+def convert(image: Pillow.Image) -> Image:
     """As `from_pillow`, without a word about conversions."""
-    mode, metadata = picture.mode, metadata_of(picture)
+    mode, metadata = image.mode, metadata_of(image)
     if mode == "CMYK":
-        picture, metadata = _from_cmyk(picture, metadata)
+        image, metadata = _from_cmyk(image, metadata)
     if mode.startswith("I;16"):
-        if "transparency" in picture.info:
+        if "transparency" in image.info:
             raise Unsupported("16-bit grey with a transparent value cannot be kept; remove its tRNS entry")
-        deep = np.asarray(picture).astype(np.uint16)
+        deep = np.asarray(image).astype(np.uint16)
         return Image(deep[..., None], depth=16, metadata=metadata)
-    if mode == "I" and picture.getextrema()[0] >= 0 and picture.getextrema()[1] <= 65535:  # type: ignore[operator]
-        return Image(np.asarray(picture).astype(np.uint16)[..., None], depth=16, metadata=metadata)
+    if mode == "I" and image.getextrema()[0] >= 0 and image.getextrema()[1] <= 65535:  # type: ignore[operator]
+        return Image(np.asarray(image).astype(np.uint16)[..., None], depth=16, metadata=metadata)
     if mode in ("I", "F"):
         raise Unsupported(f"pixels of mode {mode} are not 8- or 16-bit; scale and round them first")
-    pixels = np.asarray(picture.convert(_target_mode(picture)))
+    pixels = np.asarray(image.convert(_target_mode(image)))
     return Image(pixels[..., None] if pixels.ndim == 2 else pixels, metadata=metadata)
 
 
@@ -70,9 +70,9 @@ def to_pillow(image: Image) -> Pillow.Image:
     if image.depth not in (8, 16) or (image.depth == 16 and image.channels > 1):
         raise Unsupported(f"Pillow has no {image.depth}-bit {image.mode} pixels; take them as an array")
     pixels = image.pixels[..., 0] if image.channels == 1 else image.pixels
-    picture = Pillow.fromarray(np.ascontiguousarray(pixels))
-    picture.info.update(info_of(image.metadata))
-    return picture
+    made = Pillow.fromarray(np.ascontiguousarray(pixels))
+    made.info.update(info_of(image.metadata))
+    return made
 
 
 def info_of(metadata: Metadata) -> dict[str, object]:
@@ -102,17 +102,17 @@ def refuse_conversion(what: str | None, exact: bool) -> None:
     note(f"{what} was converted to {to}, which cannot be undone")
 
 
-def _target_mode(picture: Pillow.Image) -> str:
-    transparent = "transparency" in picture.info
-    if picture.mode == "P":
-        return "RGBA" if transparent or (picture.palette is not None and picture.palette.mode == "RGBA") else "RGB"
-    mode = _CONVERT.get(picture.mode, picture.mode)
+def _target_mode(image: Pillow.Image) -> str:
+    transparent = "transparency" in image.info
+    if image.mode == "P":
+        return "RGBA" if transparent or (image.palette is not None and image.palette.mode == "RGBA") else "RGB"
+    mode = _CONVERT.get(image.mode, image.mode)
     if mode not in _PLAIN:
-        raise Unsupported(f"pixels of mode {picture.mode} have no place here; convert them to RGB first")
+        raise Unsupported(f"pixels of mode {image.mode} have no place here; convert them to RGB first")
     return {"L": "LA", "RGB": "RGBA"}.get(mode, mode) if transparent else mode
 
 
-def _from_cmyk(picture: Pillow.Image, metadata: Metadata) -> tuple[Pillow.Image, Metadata]:
+def _from_cmyk(image: Pillow.Image, metadata: Metadata) -> tuple[Pillow.Image, Metadata]:
     """To RGB; the profile described the inks, so it is used up and not kept."""
     from PIL import ImageCms
 
@@ -120,42 +120,40 @@ def _from_cmyk(picture: Pillow.Image, metadata: Metadata) -> tuple[Pillow.Image,
     if metadata.icc is not None:
         try:
             source = ImageCms.ImageCmsProfile(BytesIO(metadata.icc))
-            converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError):  # a profile that does not fit: as if there were none
             converted = None
         if converted is not None:
             return converted, without
-    return picture.convert("RGB"), without
+    return image.convert("RGB"), without
 
 
-def metadata_of(picture: Pillow.Image) -> Metadata:
+def metadata_of(image: Pillow.Image) -> Metadata:
     """What Pillow tells beside the pixels."""
-    info = picture.info
+    info = image.info
     xmp = info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    return Metadata(
-        info.get("icc_profile") or None, exif.checked(_exif(picture)), xmp or None, density=_density(picture)
-    )
+    return Metadata(info.get("icc_profile") or None, exif.checked(_exif(image)), xmp or None, density=_density(image))
 
 
-def _exif(picture: Pillow.Image) -> bytes:
-    block = picture.info.get("exif")
+def _exif(image: Pillow.Image) -> bytes:
+    block = image.info.get("exif")
     if isinstance(block, bytes):
         return block.removeprefix(exif.PREFIX)
     for key in ("Raw profile type exif", "Raw profile type APP1"):
-        text = picture.info.get(key)
+        text = image.info.get(key)
         data = exif.of_hexadecimal(text) if isinstance(text, str) else b""
         if data:
             return data.removeprefix(exif.PREFIX)
     return b""
 
 
-def _density(picture: Pillow.Image) -> bytes | None:
-    info = picture.info
+def _density(image: Pillow.Image) -> bytes | None:
+    info = image.info
     if "jfif_density" in info:
         (x, y), unit = info["jfif_density"], info["jfif_unit"]
         x, y = (2.54 * x, 2.54 * y) if unit == 2 else (x, y)
-    elif isinstance(info.get("dpi"), tuple) and picture.format not in ("JPEG", "MPO"):  # theirs may be Exif's
+    elif isinstance(info.get("dpi"), tuple) and image.format not in ("JPEG", "MPO"):  # theirs may be Exif's
         (x, y), unit = map(float, info["dpi"]), 1
     else:
         return None
