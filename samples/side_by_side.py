@@ -19,18 +19,18 @@ from calotype.evaluate.measure.metrics import psnr
 CAPTION = 28  # pixels
 
 
-def jpeg_within(picture: Image.Image, limit: int) -> tuple[bytes, str]:
-    """The JPEG nearest to the picture among those of at most so many bytes; else the smallest one there is."""
+def jpeg_within(image: Image.Image, limit: int) -> tuple[bytes, str]:
+    """The JPEG nearest to the image among those of at most so many bytes; else the smallest one there is."""
     files = []
     for quality in range(1, 96):
         for subsampling in ("4:2:0", "4:4:4"):
             file = io.BytesIO()
-            picture.save(file, "JPEG", quality=quality, optimize=True, subsampling=subsampling)
+            image.save(file, "JPEG", quality=quality, optimize=True, subsampling=subsampling)
             files.append((file.getvalue(), f"JPEG {subsampling}, quality {quality}"))
     small = [entry for entry in files if len(entry[0]) <= limit]
     if not small:
         return min(files, key=lambda entry: len(entry[0]))
-    return max(small, key=lambda entry: psnr(np.asarray(picture), _open(entry[0])))
+    return max(small, key=lambda entry: psnr(np.asarray(image), _open(entry[0])))
 
 
 def _open(data: bytes) -> np.ndarray:
@@ -38,7 +38,7 @@ def _open(data: bytes) -> np.ndarray:
 
 
 def panel(pixels: np.ndarray, caption: str) -> Image.Image:
-    """A picture with a line of text above it."""
+    """An image with a line of text above it."""
     height, width = pixels.shape[:2]
     framed = Image.new("RGB", (width, height + CAPTION), "white")
     framed.paste(Image.fromarray(pixels), (0, CAPTION))
@@ -47,13 +47,13 @@ def panel(pixels: np.ndarray, caption: str) -> Image.Image:
 
 
 def main(source: str, coded: str, out: str) -> None:
-    picture = Image.open(source).convert("RGB")
-    original, data = np.asarray(picture), Path(coded).read_bytes()
+    image = Image.open(source).convert("RGB")
+    original, data = np.asarray(image), Path(coded).read_bytes()
     decoded = calotype.decode(data)  # loads the weights, which the clock below leaves out
     start = time.perf_counter()
     calotype.decode(data)
     seconds = time.perf_counter() - start
-    jpeg, settings = jpeg_within(picture, len(data))
+    jpeg, settings = jpeg_within(image, len(data))
 
     count = original[..., 0].size
     panels = [panel(original, f"original, {Path(source).stat().st_size:,} bytes as PNG")]

@@ -39,18 +39,18 @@ for build in PLUGIN.glob("*/build.py"):
 
 
 @pytest.fixture
-def photo(picture: Callable[..., np.ndarray]) -> np.ndarray:
-    """A smooth RGB picture with some noise, (40, 56, 3): compressible, and not trivially so."""
-    return picture(40, 56, 3)
+def photo(texture: Callable[..., np.ndarray]) -> np.ndarray:
+    """A smooth RGB image with some noise, (40, 56, 3): compressible, and not trivially so."""
+    return texture(40, 56, 3)
 
 
 @pytest.fixture(scope="session")
-def picture() -> Callable[..., np.ndarray]:
-    """`picture(height, width, channels)` makes uint8 pixels of that shape."""
-    return _picture
+def texture() -> Callable[..., np.ndarray]:
+    """`texture(height, width, channels)` makes uint8 pixels of that shape."""
+    return _texture
 
 
-def _picture(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
+def _texture(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
     """Waves and noise, different in each channel."""
     random = np.random.default_rng(seed)
     y, x = np.ogrid[:height, :width]

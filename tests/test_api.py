@@ -43,9 +43,9 @@ def test_arrays_come_back(photo: np.ndarray) -> None:
 
 
 def test_pillow_images_and_images_carry_their_metadata(photo: np.ndarray) -> None:
-    picture = Pillow.fromarray(photo)
-    picture.info["icc_profile"] = b"profile"
-    decoded = calotype.decode_image(calotype.encode(picture, 100, model=MODEL))
+    pillow_image = Pillow.fromarray(photo)
+    pillow_image.info["icc_profile"] = b"profile"
+    decoded = calotype.decode_image(calotype.encode(pillow_image, 100, model=MODEL))
     np.testing.assert_array_equal(decoded.pixels, photo)
     assert decoded.metadata == calotype.Metadata(icc=b"profile")
     image = calotype.Image(photo, metadata=METADATA)
@@ -57,8 +57,8 @@ def test_other_things_are_no_images() -> None:
         calotype.encode([[1, 2], [3, 4]], model=MODEL)  # type: ignore[arg-type]
 
 
-def test_views(picture: Callable[..., np.ndarray]) -> None:
-    pair = np.stack([picture(9, 8, 3), picture(9, 8, 3, 1)])
+def test_views(texture: Callable[..., np.ndarray]) -> None:
+    pair = np.stack([texture(9, 8, 3), texture(9, 8, 3, 1)])
     data = calotype.encode(calotype.Image(pair), 100, model=MODEL)
     np.testing.assert_array_equal(calotype.decode(data), pair)
     np.testing.assert_array_equal(calotype.decode(data, region=(1, 2, 3, 4)), pair[:, 2:6, 1:4])
@@ -175,8 +175,8 @@ def test_a_loaded_model(photo: np.ndarray) -> None:
 
 
 class TestBatch:
-    def test_files_and_arrays_are_those_of_single_calls(self, picture: Callable[..., np.ndarray]) -> None:
-        images = [picture(9 + place, 30 - place, 1 + place % 4, place) for place in range(13)]
+    def test_files_and_arrays_are_those_of_single_calls(self, texture: Callable[..., np.ndarray]) -> None:
+        images = [texture(9 + place, 30 - place, 1 + place % 4, place) for place in range(13)]
         files = [calotype.encode(image, 30, model=MODEL) for image in images]
         for threads in (0, 1, 3):
             assert calotype.encode_batch(iter(images), 30, model=MODEL, threads=threads) == files
@@ -295,11 +295,11 @@ class TestPillow:
 
     def test_metadata_follows_unless_it_is_left_out(self, photo: np.ndarray, tmp_path: Path) -> None:
 
-        picture = Pillow.fromarray(photo)
-        picture.info.update(icc_profile=b"profile", xmp=b"<x/>")
-        picture.save(tmp_path / "a.calo", model=MODEL, xmp=None)
+        image = Pillow.fromarray(photo)
+        image.info.update(icc_profile=b"profile", xmp=b"<x/>")
+        image.save(tmp_path / "a.calo", model=MODEL, xmp=None)
         assert Pillow.open(tmp_path / "a.calo").info == {"icc_profile": b"profile"}
-        assert picture.info["xmp"] == b"<x/>"
+        assert image.info["xmp"] == b"<x/>"
 
     def test_decoding_waits_for_load(self, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
         import calotype.api

@@ -108,8 +108,8 @@ def test_metadata_stays() -> None:
     assert calotype.decode_image(calotype.encode(calotype.Image(text(), metadata=metadata))).metadata == metadata
 
 
-def test_screens_are_told_from_photos(picture: Callable[..., Pixels]) -> None:
+def test_screens_are_told_from_photos(texture: Callable[..., Pixels]) -> None:
     photo = calotype.read(COFFEE).pixels
     assert not repeats_itself(photo, photo.nbytes // 3)
     assert repeats_itself(text(), 5000)
-    assert not repeats_itself(picture(1, 1, 3), 1)
+    assert not repeats_itself(texture(1, 1, 3), 1)

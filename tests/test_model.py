@@ -84,15 +84,15 @@ def test_a_codec_alone_stands_for_its_only_model() -> None:
         calotype.load("deflate")
 
 
-def test_views_are_joined_and_parted(picture: Callable[..., np.ndarray]) -> None:
-    plain = [Image(picture(9, 8, 3, seed)) for seed in range(6)]
+def test_views_are_joined_and_parted(texture: Callable[..., np.ndarray]) -> None:
+    plain = [Image(texture(9, 8, 3, seed)) for seed in range(6)]
     pair = Image.of_views(plain[:2])
     assert pair.views == (2,)
     field = Image.of_views(plain, rows=2)
     assert field.views == (2, 3)
     np.testing.assert_array_equal(field.view(1, 2).pixels, plain[5].pixels)
     np.testing.assert_array_equal(calotype.decode(calotype.encode(field, model="toy"), view=(1, 0)), plain[3].pixels)
-    for wrong in ([], [plain[0], Image(picture(9, 7, 3))], [plain[0], Image(picture(9, 8, 4))], [pair, pair]):
+    for wrong in ([], [plain[0], Image(texture(9, 7, 3))], [plain[0], Image(texture(9, 8, 4))], [pair, pair]):
         with pytest.raises(Unsupported):
             Image.of_views(wrong)
     with pytest.raises(Unsupported, match="do not fill 4 rows"):
@@ -131,9 +131,9 @@ class TestPillow:
 class TestPython:
     """What Python users expect of an image library."""
 
-    def test_images_are_arrays(self, picture: Callable[..., np.ndarray]) -> None:
+    def test_images_are_arrays(self, texture: Callable[..., np.ndarray]) -> None:
         for channels in (1, 3):
-            image = Image(picture(9, 8, channels))
+            image = Image(texture(9, 8, channels))
             array = np.asarray(image)
             np.testing.assert_array_equal(array, calotype.decode(calotype.encode(image, model="toy")))
             assert np.shares_memory(array, image.pixels)

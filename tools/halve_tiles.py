@@ -14,9 +14,9 @@ import PIL.Image
 
 
 def halved(data: bytes) -> bytes:
-    """A picture file -> PNG of its half, mirrored to its size."""
-    with PIL.Image.open(io.BytesIO(data)) as picture:
-        pixels = np.asarray(picture.convert("RGB").reduce(2))
+    """An image file -> PNG of its half, mirrored to its size."""
+    with PIL.Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image.convert("RGB").reduce(2))
     pixels = np.concatenate([pixels, pixels[:, ::-1]], 1)
     pixels = np.concatenate([pixels, pixels[::-1]])
     out = io.BytesIO()

@@ -3,7 +3,7 @@
     pytest tests/benchmarks/bench_batch.py -s
     CALOTYPE_DEVICE=cuda pytest tests/benchmarks/bench_batch.py -s
 
-Kodak below `CALOTYPE_DATA`, and pictures of 1920x1080 put together from it. All ways take turns, three times over, and
+Kodak below `CALOTYPE_DATA`, and images of 1920x1080 put together from it. All ways take turns, three times over, and
 the median counts; pixels and files lie in memory. Not part of the test suite; `make bench` runs it.
 """
 
@@ -26,31 +26,31 @@ from calotype.parallel import ON_A_GPU, cores
 DEVICE = os.environ.get("CALOTYPE_DEVICE") or None
 ROUNDS = 3
 QUALITY = 60
-LARGE = 8  # pictures of 1920x1080
+LARGE = 8  # images of 1920x1080
 
 
 def kodak() -> list[np.ndarray]:
     folder = Path(os.environ.get("CALOTYPE_DATA", "../shared/data")) / "eval" / "kodak"
-    pictures = [np.asarray(PIL.Image.open(path)) for path in sorted(folder.glob("*.png"))]
-    if not pictures:
-        pytest.skip(f"no Kodak pictures in {folder}; set CALOTYPE_DATA")
-    return pictures
+    images = [np.asarray(PIL.Image.open(path)) for path in sorted(folder.glob("*.png"))]
+    if not images:
+        pytest.skip(f"no Kodak images in {folder}; set CALOTYPE_DATA")
+    return images
 
 
 def full_hd() -> list[np.ndarray]:
-    """Nine wide Kodak pictures side by side, cut to size; each time other ones."""
-    wide = [picture for picture in kodak() if picture.shape == (512, 768, 3)]
-    pictures = []
+    """Nine wide Kodak images side by side, cut to size; each time other ones."""
+    wide = [image for image in kodak() if image.shape == (512, 768, 3)]
+    images = []
     for first in range(LARGE):
         nine = [wide[(first + place) % len(wide)] for place in range(9)]
         rows = [np.concatenate(nine[start : start + 3], 1) for start in (0, 3, 6)]
-        pictures.append(np.concatenate(rows)[:1080, :1920])
-    return pictures
+        images.append(np.concatenate(rows)[:1080, :1920])
+    return images
 
 
-@pytest.mark.parametrize("pictures", [kodak, full_hd])
-def test_images_per_second(pictures: Callable[[], list[np.ndarray]]) -> None:
-    images = pictures()
+@pytest.mark.parametrize("source", [kodak, full_hd])
+def test_images_per_second(source: Callable[[], list[np.ndarray]]) -> None:
+    images = source()
     model = calotype.load(device=DEVICE)
     counts = [1, 2, ON_A_GPU, 2 * ON_A_GPU] if DEVICE else sorted({1, cores()})
     files = [model.encode(image, QUALITY, threads=1) for image in images]  # warms up, too
@@ -70,7 +70,7 @@ def test_images_per_second(pictures: Callable[[], list[np.ndarray]]) -> None:
             if name.startswith("encode_batch"):
                 assert result == files
     print(
-        f"\n{len(images)} pictures, the first {images[0].shape[1]}x{images[0].shape[0]}, "
+        f"\n{len(images)} images, the first {images[0].shape[1]}x{images[0].shape[0]}, "
         f"{DEVICE or 'processor'}, {cores()} cores"
     )
     for name in sorted(ways):

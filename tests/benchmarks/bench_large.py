@@ -1,4 +1,4 @@
-"""Large pictures: memory of 100 megapixels, and seams between tiles. Not part of the test suite; `make bench` runs it.
+"""Large images: memory of 100 megapixels, and seams between tiles. Not part of the test suite; `make bench` runs it.
 
 Needs Kodak below `CALOTYPE_DATA` for the seams.
 """
@@ -20,20 +20,20 @@ from calotype.image import Image
 from calotype.options import DecodeOptions, EncodeOptions
 
 SIDE = 10_000
-MEMORY_LIMIT = 2**30  # bytes beyond the picture itself
+MEMORY_LIMIT = 2**30  # bytes beyond the image itself
 SEAM_LIMIT = 0.02  # of the mean squared error
 CODE = """
 import resource, sys, time, numpy as np, calotype
 side = int(sys.argv[1])
 rng = np.random.default_rng(0)
 patch = np.kron(rng.integers(0, 256, (50, 50, 3), np.uint8), np.ones((10, 10, 1), np.uint8))
-picture = np.tile(patch, (side // 500, side // 500, 1))
+image = np.tile(patch, (side // 500, side // 500, 1))
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.monotonic()
-data = calotype.encode(picture, quality=50)
+data = calotype.encode(image, quality=50)
 coded = time.monotonic()
 encoding = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base
-del picture
+del image
 decoded = calotype.decode(data)
 done = time.monotonic()
 decoding = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base
@@ -46,7 +46,7 @@ def test_memory_of_100_megapixels() -> None:
     assert done.returncode == 0, done.stderr
     side, size, encoding, decoding, encode_seconds, decode_seconds = map(float, done.stdout.split())
     print(
-        f"\n{SIDE}x{SIDE}: {size / 1e6:.1f} MB; beyond the picture {encoding / 2**20:.0f} MiB encoding, "
+        f"\n{SIDE}x{SIDE}: {size / 1e6:.1f} MB; beyond the image {encoding / 2**20:.0f} MiB encoding, "
         f"{decoding / 2**20:.0f} MiB in all; {encode_seconds:.0f} s and {decode_seconds:.0f} s"
     )
     assert side == SIDE
@@ -55,15 +55,15 @@ def test_memory_of_100_megapixels() -> None:
 
 def kodak() -> list[Path]:
     folder = Path(os.environ.get("CALOTYPE_DATA", "../shared/data")) / "eval" / "kodak"
-    pictures = sorted(folder.glob("*.png"))
-    if not pictures:
-        pytest.skip(f"no Kodak pictures in {folder}; set CALOTYPE_DATA")
-    return pictures
+    images = sorted(folder.glob("*.png"))
+    if not images:
+        pytest.skip(f"no Kodak images in {folder}; set CALOTYPE_DATA")
+    return images
 
 
 @pytest.mark.parametrize("quality", [20, 60])
 def test_tiles_leave_no_seams(quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against the same picture in one tile: the error at seams must not grow more than elsewhere."""
+    """Against the same image in one tile: the error at seams must not grow more than elsewhere."""
     codec = registry.open_codec(registry.find("vae.swift"))
     errors = {}
     for tile in (1024, 256):

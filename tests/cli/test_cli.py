@@ -52,13 +52,13 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, picture: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:
-    """Three pictures in the folder `in`, beside a file that is none."""
+def images(tmp_path: Path, texture: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:
+    """Three images in the folder `in`, beside a file that is none."""
     (tmp_path / "in").mkdir()
-    arrays = {"a.png": picture(9, 11, 3), "b.png": picture(7, 5, 1)[..., 0], "c.png": picture(6, 8, 4)}
+    arrays = {"a.png": texture(9, 11, 3), "b.png": texture(7, 5, 1)[..., 0], "c.png": texture(6, 8, 4)}
     for name, pixels in arrays.items():
         Pillow.fromarray(pixels).save(tmp_path / "in" / name, xmp=b"<x/>", pnginfo=None)
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     return arrays
 
 
@@ -69,17 +69,17 @@ def error_line(result: Result) -> str:
     return line
 
 
-def test_there_and_back(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_there_and_back(run: Run, images: dict[str, np.ndarray]) -> None:
     result = run("encode", "in/a.png", "-o", "a.calo", "-q", 100, "-m", MODEL)
     assert (result.status, result.out) == (0, "")
     assert "bpp" in result.err
     assert run("decode", "a.calo", "-o", "a.png").status == 0
-    np.testing.assert_array_equal(np.asarray(Pillow.open("a.png")), pictures["a.png"])
+    np.testing.assert_array_equal(np.asarray(Pillow.open("a.png")), images["a.png"])
     assert run("decode", "a.calo", "-o", "part.tif", "--region", "2,3,4,5").status == 0
-    np.testing.assert_array_equal(np.asarray(Pillow.open("part.tif")), pictures["a.png"][3:8, 2:6])
+    np.testing.assert_array_equal(np.asarray(Pillow.open("part.tif")), images["a.png"][3:8, 2:6])
 
 
-def test_json_of_encode_and_decode(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_json_of_encode_and_decode(run: Run, images: dict[str, np.ndarray]) -> None:
     (record,) = run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL, "--json").objects
     size = os.path.getsize("a.calo")
     assert record["input"] == "in/a.png"
@@ -91,7 +91,7 @@ def test_json_of_encode_and_decode(run: Run, pictures: dict[str, np.ndarray]) ->
     assert (record["output"], record["bytes"]) == ("a.png", size)
 
 
-def test_default_outputs_lie_beside_the_inputs(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_default_outputs_lie_beside_the_inputs(run: Run, images: dict[str, np.ndarray]) -> None:
     assert run("encode", "in/a.png", "-m", MODEL).status == 0
     assert Path("in/a.calo").is_file()
     assert run("decode", "in/a.calo").status == 1  # in/a.png is there
@@ -100,17 +100,17 @@ def test_default_outputs_lie_beside_the_inputs(run: Run, pictures: dict[str, np.
     assert Path("in/a.png").is_file()
 
 
-def test_a_folder(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_a_folder(run: Run, images: dict[str, np.ndarray]) -> None:
     result = run("encode", "in", "-o", "out", "-q", 100, "-m", MODEL, "--json")
     assert result.status == 0
     assert [record["output"] for record in result.objects] == [f"out/{name}.calo" for name in "abc"]
     assert run("decode", "out", "-o", "back").status == 0
-    for name, pixels in pictures.items():
+    for name, pixels in images.items():
         np.testing.assert_array_equal(np.asarray(Pillow.open(f"back/{name}")), pixels)
     assert sorted(os.listdir("back")) == ["a.png", "b.png", "c.png"]
 
 
-def test_one_input_into_a_folder(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_one_input_into_a_folder(run: Run, images: dict[str, np.ndarray]) -> None:
     Path("out").mkdir()
     assert run("encode", "in/a.png", "-o", "out", "-m", MODEL).status == 0
     assert run("encode", "in/b.png", "-o", "new/", "-m", MODEL).status == 0
@@ -118,7 +118,7 @@ def test_one_input_into_a_folder(run: Run, pictures: dict[str, np.ndarray]) -> N
     assert Path("new/b.calo").is_file()
 
 
-def test_one_failure_does_not_stop_the_others(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_one_failure_does_not_stop_the_others(run: Run, images: dict[str, np.ndarray]) -> None:
     Path("in/b.png").write_bytes(b"broken")
     result = run("encode", "in/a.png", "in/b.png", "in/c.png", "-o", "out", "-m", MODEL, "--json")
     assert result.status == 1
@@ -128,7 +128,7 @@ def test_one_failure_does_not_stop_the_others(run: Run, pictures: dict[str, np.n
     assert "in/b.png" in error_line(result)
 
 
-def test_messages_are_one_line_whatever_the_name(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_messages_are_one_line_whatever_the_name(run: Run, images: dict[str, np.ndarray]) -> None:
     for name in ("in/two\nlines  and  gaps.png", "in/\udcff.png"):
         Path(name).write_bytes(Path("in/a.png").read_bytes())
         assert run("encode", name, "-o", "a.calo", "-f", "-m", MODEL).err.count("\n") == 1
@@ -138,7 +138,7 @@ def test_messages_are_one_line_whatever_the_name(run: Run, pictures: dict[str, n
         assert error_line(run(*call)) == "calotype: error: in/two lines  and  gaps.png: No such file or directory"
 
 
-def test_inputs_of_equal_stems_become_files_of_their_whole_names(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_inputs_of_equal_stems_become_files_of_their_whole_names(run: Run, images: dict[str, np.ndarray]) -> None:
     for copy in ("in/a.jpg", "in/a.jpg.png"):
         Path(copy).write_bytes(Path("in/a.png").read_bytes())
     coded = ["a.jpg.calo", "a.jpg.png.calo", "a.png.calo", "b.calo", "c.calo"]
@@ -156,7 +156,7 @@ def test_inputs_of_equal_stems_become_files_of_their_whole_names(run: Run, pictu
     assert not Path("new").exists()
 
 
-def test_a_tree(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_a_tree(run: Run, images: dict[str, np.ndarray]) -> None:
     Path("in/deep/er").mkdir(parents=True)
     Path("in/deep/er/a.PNG").write_bytes(Path("in/a.png").read_bytes())
     os.mkfifo("in/deep/pipe.png")  # would be waited for
@@ -176,15 +176,15 @@ def test_a_tree(run: Run, pictures: dict[str, np.ndarray]) -> None:
     assert "-r looks into the folders" in error_line(run("encode", "top", "-m", MODEL))
 
 
-def test_two_names_are_an_input_and_its_output(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_two_names_are_an_input_and_its_output(run: Run, images: dict[str, np.ndarray]) -> None:
     assert run("encode", "in/a.png", "new/a.calo", "-m", MODEL, "-q", 100).status == 0
     assert run("decode", "new/a.calo", "newer/still/a.tif").status == 0
-    np.testing.assert_array_equal(np.asarray(Pillow.open("newer/still/a.tif")), pictures["a.png"])
+    np.testing.assert_array_equal(np.asarray(Pillow.open("newer/still/a.tif")), images["a.png"])
     assert "a.calo exists; add -f" in error_line(run("encode", "in/a.png", "new/a.calo", "-m", MODEL))
     assert "a.tif exists; add -f" in error_line(run("decode", "new/a.calo", "newer/still/a.tif"))
 
 
-def test_what_looks_like_a_slip_must_be_asked_for(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_what_looks_like_a_slip_must_be_asked_for(run: Run, images: dict[str, np.ndarray]) -> None:
     run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
     Path("a.webp").write_bytes(Path("a.calo").read_bytes())
     for arguments, status, words in (
@@ -206,7 +206,7 @@ def test_what_looks_like_a_slip_must_be_asked_for(run: Run, pictures: dict[str, 
             assert run(*arguments, "-f").status == 0
 
 
-def test_an_input_is_looked_at_before_its_output(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_an_input_is_looked_at_before_its_output(run: Run, images: dict[str, np.ndarray]) -> None:
     Path("bad.png").write_bytes(b"broken")
     Path("bad.calo").write_bytes(b"broken")
     Path("missing.calo").write_bytes(b"mine")
@@ -216,7 +216,7 @@ def test_an_input_is_looked_at_before_its_output(run: Run, pictures: dict[str, n
 
 
 def test_a_full_disk_is_named(
-    run: Run, pictures: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import calotype.io
 
@@ -251,7 +251,7 @@ def test_what_is_no_size(text: str) -> None:
         parse_size(text)
 
 
-def test_nothing_is_overwritten_without_f(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_nothing_is_overwritten_without_f(run: Run, images: dict[str, np.ndarray]) -> None:
     Path("a.calo").write_bytes(b"mine")
     result = run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
     assert result.status == 1
@@ -262,7 +262,7 @@ def test_nothing_is_overwritten_without_f(run: Run, pictures: dict[str, np.ndarr
 
 
 @pytest.mark.parametrize("file", ["a.png", "a.calo"])
-def test_failures_leave_no_output(run: Run, pictures: dict[str, np.ndarray], file: str) -> None:
+def test_failures_leave_no_output(run: Run, images: dict[str, np.ndarray], file: str) -> None:
     run("encode", "in/a.png", "-o", "good.calo", "-m", MODEL)
     Path("bad.calo").write_bytes(Path("good.calo").read_bytes()[:-1])
     Path("bad.png").write_bytes(Path("in/a.png").read_bytes()[:-40])
@@ -313,7 +313,7 @@ def test_failures_leave_no_output(run: Run, pictures: dict[str, np.ndarray], fil
     ],
 )
 def test_errors_are_one_line_with_their_status(
-    run: Run, pictures: dict[str, np.ndarray], arguments: list[str], status: int, words: str
+    run: Run, images: dict[str, np.ndarray], arguments: list[str], status: int, words: str
 ) -> None:
     run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
     Path("empty").mkdir()
@@ -325,26 +325,26 @@ def test_errors_are_one_line_with_their_status(
     assert set(os.listdir()) == before
 
 
-def test_targets(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_targets(run: Run, images: dict[str, np.ndarray]) -> None:
     assert run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL, "--target-size", ".25k").status == 0
     assert 150 < os.path.getsize("a.calo") <= 250
     assert run("encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--target-bpp", 20).status == 0
     assert 150 < os.path.getsize("b.calo") <= 20 * 99 / 8
 
 
-def test_lossless_keeps_every_pixel(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_lossless_keeps_every_pixel(run: Run, images: dict[str, np.ndarray]) -> None:
     deep = np.arange(60, dtype=np.uint16).reshape(6, 10) * 1000
     Pillow.fromarray(deep).save("in/d.png")
     for options in ([], ["-e", "1"], ["-e", "7", "-T", "2"]):
         assert run("encode", "in", "-o", "out", "-f", "--lossless", *options).status == 0
         assert run("decode", "out", "-o", "back", "-f").status == 0
-        for name, pixels in {**pictures, "d.png": deep}.items():
+        for name, pixels in {**images, "d.png": deep}.items():
             with Pillow.open(Path("back") / name) as back:
                 np.testing.assert_array_equal(np.asarray(back), pixels)
 
 
-def test_metadata_stays_unless_stripped(run: Run, pictures: dict[str, np.ndarray]) -> None:
-    calotype.write("in/a.png", calotype.Image(pictures["a.png"], metadata=calotype.Metadata(xmp=b"<x/>")))
+def test_metadata_stays_unless_stripped(run: Run, images: dict[str, np.ndarray]) -> None:
+    calotype.write("in/a.png", calotype.Image(images["a.png"], metadata=calotype.Metadata(xmp=b"<x/>")))
     run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
     run("decode", "a.calo", "-o", "a.png")
     assert Pillow.open("a.png").info["xmp"] == b"<x/>"
@@ -355,8 +355,8 @@ def test_metadata_stays_unless_stripped(run: Run, pictures: dict[str, np.ndarray
     assert "xmp" not in Pillow.open("c.png").info
 
 
-def test_what_is_converted_or_left_out_is_a_note(run: Run, pictures: dict[str, np.ndarray]) -> None:
-    Pillow.fromarray(pictures["a.png"]).convert("CMYK").save("inks.jpg")
+def test_what_is_converted_or_left_out_is_a_note(run: Run, images: dict[str, np.ndarray]) -> None:
+    Pillow.fromarray(images["a.png"]).convert("CMYK").save("inks.jpg")
     noted = run("encode", "inks.jpg", "-o", "a.calo", "-m", "vae.swift")
     assert noted.status == 0
     assert "calotype: note: inks.jpg: CMYK was converted to 8-bit RGB" in noted.err
@@ -364,14 +364,14 @@ def test_what_is_converted_or_left_out_is_a_note(run: Run, pictures: dict[str, n
     assert refused.status == 1
     assert "not lossless; convert it first" in refused.err
     assert run("encode", "inks.jpg", "-o", "b.calo", "-m", "prism.photo").status == 1
-    calotype.write("in/a.png", calotype.Image(pictures["a.png"], metadata=calotype.Metadata(xmp=b"<x/>")))
+    calotype.write("in/a.png", calotype.Image(images["a.png"], metadata=calotype.Metadata(xmp=b"<x/>")))
     run("encode", "in/a.png", "-o", "c.calo", "-m", MODEL)
     noted = run("decode", "c.calo", "-o", "c.ppm", "--json")
     assert noted.objects[0]["notes"] == ["PPM has no place for its XMP; left out"]
     assert run("decode", "c.calo", "-o", "d.ppm", "--strip").err.count("note") == 0
 
 
-def test_bits_per_pixel_are_those_of_the_file(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_bits_per_pixel_are_those_of_the_file(run: Run, images: dict[str, np.ndarray]) -> None:
     run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
     whole, part = (
         run("decode", "a.calo", "-o", f"{len(options)}.png", "--json", *options).objects[0]
@@ -380,7 +380,7 @@ def test_bits_per_pixel_are_those_of_the_file(run: Run, pictures: dict[str, np.n
     assert (part["width"], part["height"], part["bpp"]) == (4, 5, whole["bpp"])
 
 
-def test_info(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_info(run: Run, images: dict[str, np.ndarray]) -> None:
     run("encode", "in/c.png", "-o", "c.calo", "-m", MODEL)
     (record,) = run("info", "c.calo", "--json").objects
     assert {"input", "output", "bytes", "width", "height", "bpp", "seconds"} <= set(record)
@@ -390,7 +390,7 @@ def test_info(run: Run, pictures: dict[str, np.ndarray]) -> None:
     assert "8x6 RGBA, 8 bits" in text
 
 
-def test_verify(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_verify(run: Run, images: dict[str, np.ndarray]) -> None:
     run("encode", "in/a.png", "-o", "a.calo", "-m", MODEL)
     result = run("verify", "a.calo")
     assert (result.status, result.out) == (0, "a.calo: good, 11x9 RGB\n")
@@ -404,8 +404,8 @@ def test_models(run: Run) -> None:
     assert names[MODEL]["default"] is False
 
 
-def test_compare(run: Run, picture: Callable[..., np.ndarray]) -> None:
-    pixels = picture(170, 180, 3)
+def test_compare(run: Run, texture: Callable[..., np.ndarray]) -> None:
+    pixels = texture(170, 180, 3)
     Pillow.fromarray(pixels).save("a.png")
     Pillow.fromarray(pixels ^ 8).save("b.png")
     (record,) = run("compare", "a.png", "b.png", "--json").objects
@@ -425,7 +425,7 @@ def test_version_and_bare_call(run: Run) -> None:
 
 
 def test_unexpected_errors_are_one_line_unless_debugging(
-    run: Run, pictures: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    run: Run, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
@@ -444,14 +444,14 @@ def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[b
     return subprocess.run([*PROGRAM, *arguments], capture_output=True, timeout=SOON, **options)  # type: ignore[call-overload]
 
 
-def test_pipes(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+def test_pipes(tmp_path: Path, images: dict[str, np.ndarray]) -> None:
     data = (tmp_path / "in" / "a.png").read_bytes()
     coded = program("encode", "-", "-q", "100", "-m", MODEL, input=data)
     assert coded.returncode == 0
     back = program("decode", "-", "-o", "-", input=coded.stdout)
     import io
 
-    np.testing.assert_array_equal(np.asarray(Pillow.open(io.BytesIO(back.stdout))), pictures["a.png"])
+    np.testing.assert_array_equal(np.asarray(Pillow.open(io.BytesIO(back.stdout))), images["a.png"])
     assert program("verify", "-", input=coded.stdout).returncode == 0
     broken = program("decode", "-", "-o", "-", input=coded.stdout[:-1])
     assert (broken.returncode, broken.stdout) == (1, b"")
@@ -479,9 +479,7 @@ def shell(line: str, folder: Path, **environment: str) -> tuple[int, str, str]:
         ("set -o pipefail; $CALOTYPE models | true", "standard output: Broken pipe"),
     ],
 )
-def test_streams_that_are_closed_or_full(
-    tmp_path: Path, pictures: dict[str, np.ndarray], line: str, words: str
-) -> None:
+def test_streams_that_are_closed_or_full(tmp_path: Path, images: dict[str, np.ndarray], line: str, words: str) -> None:
     if "/dev/full" in line and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     status, _, err = shell(line, tmp_path)
@@ -491,7 +489,7 @@ def test_streams_that_are_closed_or_full(
     assert words in said
 
 
-def test_names_that_a_terminal_cannot_show(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+def test_names_that_a_terminal_cannot_show(tmp_path: Path, images: dict[str, np.ndarray]) -> None:
     assert shell("$CALOTYPE encode in/a.png -o é.calo -m toy", tmp_path, PYTHONIOENCODING="ascii")[0] == 0
     status, out, err = shell("$CALOTYPE verify é.calo", tmp_path, PYTHONIOENCODING="ascii")
     assert (status, out, err) == (0, "\\xe9.calo: good, 11x9 RGB\n", "")
@@ -513,7 +511,7 @@ def test_a_bar_counts_the_tiles_of_a_large_image(run: Run, monkeypatch: pytest.M
     assert heard[:4] == [{"completed": done, "total": 3} for done in range(4)]
 
 
-def test_nothing_binary_goes_to_a_terminal(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+def test_nothing_binary_goes_to_a_terminal(tmp_path: Path, images: dict[str, np.ndarray]) -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     try:
@@ -529,7 +527,7 @@ def test_nothing_binary_goes_to_a_terminal(tmp_path: Path, pictures: dict[str, n
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_nothing(tmp_path: Path, pictures: dict[str, np.ndarray], number: int) -> None:
+def test_an_interrupt_leaves_nothing(tmp_path: Path, images: dict[str, np.ndarray], number: int) -> None:
     """The file is stopped between its last byte and its name."""
     code = (
         "import os, time, sys, calotype.io.files as files\n"
@@ -594,8 +592,8 @@ def test_an_interrupt_of_the_imports(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (130, b"calotype: interrupted\n")
 
 
-def test_views_become_one_file_and_several_again(run: Run, picture: Callable[..., np.ndarray]) -> None:
-    arrays = [picture(12, 10, 3, seed) for seed in range(4)]
+def test_views_become_one_file_and_several_again(run: Run, texture: Callable[..., np.ndarray]) -> None:
+    arrays = [texture(12, 10, 3, seed) for seed in range(4)]
     for number, pixels in enumerate(arrays):
         Pillow.fromarray(pixels).save(f"v{number}.png")
     assert run("encode", "v0.png", "v1.png", "--views", "-o", "pair.calo", "-m", "toy").status == 0
@@ -621,7 +619,7 @@ def test_views_become_one_file_and_several_again(run: Run, picture: Callable[...
     assert run("encode", "v0.png", "--view-rows", 1).status == 2
 
 
-def test_layers_and_cut_files(run: Run, pictures: dict[str, np.ndarray]) -> None:
+def test_layers_and_cut_files(run: Run, images: dict[str, np.ndarray]) -> None:
     assert run("encode", "in/a.png", "-o", "a.calo", "-m", "toy").status == 0
     data = Path("a.calo").read_bytes()
     first = calotype.decode(data, layers=1)

@@ -42,11 +42,11 @@ ENCODE = _Encode(
 
 
 @pytest.fixture
-def folder(tmp_path: Path, picture: Callable[..., np.ndarray]) -> Path:
-    """A folder with seven pictures in `in`."""
+def folder(tmp_path: Path, texture: Callable[..., np.ndarray]) -> Path:
+    """A folder with seven images in `in`."""
     (tmp_path / "in").mkdir()
     for place, name in enumerate(NAMES):
-        Pillow.fromarray(picture(9 + place, 12, 3, place)).save(tmp_path / "in" / name)
+        Pillow.fromarray(texture(9 + place, 12, 3, place)).save(tmp_path / "in" / name)
     return tmp_path
 
 
@@ -123,7 +123,7 @@ def test_a_device_is_handed_on(folder: Path) -> None:
     assert Pillow.open(folder / "a.png").size == (12, 9)
 
 
-def test_a_process_that_dies_costs_its_picture(folder: Path) -> None:
+def test_a_process_that_dies_costs_its_image(folder: Path) -> None:
     done = calotype(folder, "encode", "in", "-o", "out", "-j", "2", "-m", MODEL, "-q", FAULTY, **{FAULT: "die"})
     assert done.returncode == 1
     lines = done.stderr.splitlines()

@@ -33,7 +33,7 @@ FLOAT_TOLERANCE = (
 CODER_BYTES = 8  # what the ends of entropy-coded streams may differ by, which small files feel
 
 Pixels = npt.NDArray[np.uint8]
-Picture = Callable[..., Pixels]
+Texture = Callable[..., Pixels]
 
 
 @pytest.fixture(scope="module", params=[*INSTALLED, *SPECIMENS])
@@ -61,10 +61,10 @@ def need(condition: bool, what: str) -> None:
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_any_size_and_mode_comes_back(
-    model: calotype.Model, picture: Picture, size: tuple[int, int], channels: int
+    model: calotype.Model, texture: Texture, size: tuple[int, int], channels: int
 ) -> None:
     need(0 in model.info.views and channels in model.info.channels, "such images")
-    pixels = picture(*size, channels)
+    pixels = texture(*size, channels)
     image = calotype.decode_image(model.encode(pixels, **at(model, 50)))
     assert (image.pixels.shape, image.depth) == (pixels.shape, 8)
     if model.info.lossless:
@@ -90,8 +90,8 @@ def test_every_depth_is_kept_or_refused(model: calotype.Model, depth: int, chann
 
 
 @pytest.mark.parametrize("views", [(), (2,), (2, 3)], ids=str)
-def test_views_are_kept_or_refused(model: calotype.Model, picture: Picture, views: tuple[int, ...]) -> None:
-    plain = [picture(12, 17, 3, seed) for seed in range(int(np.prod(views)))]
+def test_views_are_kept_or_refused(model: calotype.Model, texture: Texture, views: tuple[int, ...]) -> None:
+    plain = [texture(12, 17, 3, seed) for seed in range(int(np.prod(views)))]
     pixels = np.reshape(plain, (*views, 12, 17, 3))
     if len(views) not in model.info.views:
         with pytest.raises(Unsupported, match="views"):
@@ -113,8 +113,8 @@ def test_views_are_kept_or_refused(model: calotype.Model, picture: Picture, view
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_the_image_is_recognised(model: calotype.Model, picture: Picture, quality: float) -> None:
-    pixels = picture(64, 96, 3)
+def test_the_image_is_recognised(model: calotype.Model, texture: Texture, quality: float) -> None:
+    pixels = texture(64, 96, 3)
     decoded = calotype.decode(model.encode(pixels, **at(model, quality)))
     error = np.sqrt(np.mean((decoded.astype(float) - pixels) ** 2))
     assert error < pixels.std()  # better than a grey area; how good is for benchmarks
@@ -154,15 +154,15 @@ def test_patterns_are_coded(model: calotype.Model, name: str) -> None:
             np.testing.assert_array_equal(decoded, image)
 
 
-def test_metadata_comes_back(model: calotype.Model, picture: Picture) -> None:
+def test_metadata_comes_back(model: calotype.Model, texture: Texture) -> None:
     metadata = calotype.Metadata(bytes(range(256)), b"MM\0*", b"", cicp=bytes(4), gamma=bytes(36), density=bytes(9))
-    data = model.encode(calotype.Image(picture(5, 6, 3), metadata=metadata))
+    data = model.encode(calotype.Image(texture(5, 6, 3), metadata=metadata))
     assert calotype.decode_image(data).metadata == metadata
     assert calotype.info(data).model == model.name
 
 
-def test_arrays_of_any_layout_and_read_only_ones_are_taken(model: calotype.Model, picture: Picture) -> None:
-    pixels = picture(20, 30, 3)
+def test_arrays_of_any_layout_and_read_only_ones_are_taken(model: calotype.Model, texture: Texture) -> None:
+    pixels = texture(20, 30, 3)
     plain = model.encode(pixels, threads=1)
     strided = np.repeat(pixels, 2, axis=1)[:, ::2]
     strided.flags.writeable = False
@@ -173,26 +173,26 @@ def test_arrays_of_any_layout_and_read_only_ones_are_taken(model: calotype.Model
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def test_more_quality_costs_and_gives_more(model: calotype.Model, picture: Picture) -> None:
+def test_more_quality_costs_and_gives_more(model: calotype.Model, texture: Texture) -> None:
     need(model.info.accepts("quality"), "quality")
-    pixels = picture(64, 96, 3)
+    pixels = texture(64, 96, 3)
     files = [model.encode(pixels, quality) for quality in QUALITIES]
     errors = [np.mean((calotype.decode(data).astype(float) - pixels) ** 2) for data in files]
     assert len(files[0]) < len(files[1]) < len(files[2])
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_the_default_quality_is_between_the_ends(model: calotype.Model, picture: Picture) -> None:
+def test_the_default_quality_is_between_the_ends(model: calotype.Model, texture: Texture) -> None:
     need(model.info.accepts("quality"), "quality")
-    pixels = picture(64, 96, 3)
+    pixels = texture(64, 96, 3)
     sizes = [len(model.encode(pixels, quality)) for quality in (0, None, 100)]
     assert sizes[0] < sizes[1] < sizes[2]
 
 
 @pytest.mark.parametrize("quality", [-0.1, 100.1, float("nan")])
-def test_other_qualities_are_refused(model: calotype.Model, picture: Picture, quality: float) -> None:
+def test_other_qualities_are_refused(model: calotype.Model, texture: Texture, quality: float) -> None:
     with pytest.raises(Unsupported):
-        model.encode(picture(5, 6, 3), quality)
+        model.encode(texture(5, 6, 3), quality)
 
 
 @pytest.mark.parametrize(
@@ -201,10 +201,10 @@ def test_other_qualities_are_refused(model: calotype.Model, picture: Picture, qu
     ids=lambda options: next(asked(options)),
 )
 def test_an_option_to_encode_is_taken_or_refused(
-    model: calotype.Model, picture: Picture, options: EncodeOptions
+    model: calotype.Model, texture: Texture, options: EncodeOptions
 ) -> None:
     (name,) = asked(options)
-    pixels = picture(5, 6, 3)
+    pixels = texture(5, 6, 3)
     if model.info.accepts(name):
         assert model.encode_with(pixels, options)
         return
@@ -220,10 +220,10 @@ def test_an_option_to_encode_is_taken_or_refused(
     ids=lambda options: next(asked(options)),
 )
 def test_an_option_to_decode_is_taken_or_refused(
-    model: calotype.Model, picture: Picture, options: DecodeOptions
+    model: calotype.Model, texture: Texture, options: DecodeOptions
 ) -> None:
     (name,) = asked(options)
-    data = model.encode(picture(5, 6, 3))
+    data = model.encode(texture(5, 6, 3))
     if model.info.accepts(name):
         assert model.decode_with(data, options).width == 6
         return
@@ -237,9 +237,9 @@ def test_declared_options_exist(model: calotype.Model) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_effort_decodes_alike(model: calotype.Model, picture: Picture, channels: int) -> None:
+def test_every_effort_decodes_alike(model: calotype.Model, texture: Texture, channels: int) -> None:
     need(bool(model.info.efforts), "efforts")
-    pixels = picture(40, 56, channels)
+    pixels = texture(40, 56, channels)
     for effort in sorted(model.info.efforts):
         decoded = calotype.decode_image(model.encode(pixels, effort=effort)).pixels
         assert decoded.shape == pixels.shape
@@ -247,8 +247,8 @@ def test_every_effort_decodes_alike(model: calotype.Model, picture: Picture, cha
             np.testing.assert_array_equal(decoded, pixels)
 
 
-def test_lossless_is_kept_or_refused(model: calotype.Model, picture: Picture) -> None:
-    pixels = picture(30, 20, 3)
+def test_lossless_is_kept_or_refused(model: calotype.Model, texture: Texture) -> None:
+    pixels = texture(30, 20, 3)
     if model.info.lossless or model.info.accepts("lossless"):
         np.testing.assert_array_equal(calotype.decode(model.encode(pixels, lossless=True)), pixels)
         return
@@ -256,8 +256,8 @@ def test_lossless_is_kept_or_refused(model: calotype.Model, picture: Picture) ->
         model.encode(pixels, lossless=True)
 
 
-def test_a_target_is_kept_or_refused(model: calotype.Model, picture: Picture) -> None:
-    pixels = picture(64, 96, 3)
+def test_a_target_is_kept_or_refused(model: calotype.Model, texture: Texture) -> None:
+    pixels = texture(64, 96, 3)
     whole = len(model.encode(pixels))
     assert len(model.encode(pixels, target_bytes=whole)) <= whole
     with pytest.raises(Unsupported):
@@ -267,34 +267,34 @@ def test_a_target_is_kept_or_refused(model: calotype.Model, picture: Picture) ->
 # --- equal results ----------------------------------------------------------------------------------------------------
 
 
-def test_threads_change_nothing(model: calotype.Model, picture: Picture) -> None:
-    pixels = picture(130, 150, 3)
+def test_threads_change_nothing(model: calotype.Model, texture: Texture) -> None:
+    pixels = texture(130, 150, 3)
     files = [model.encode(pixels, threads=threads) for threads in (1, 2)]
     for data in files:
         one, two = (calotype.decode(data, threads=threads) for threads in (1, 2))
         np.testing.assert_array_equal(one, two)
 
 
-def test_engines_read_each_others_files(model: calotype.Model, picture: Picture) -> None:
+def test_engines_read_each_others_files(model: calotype.Model, texture: Texture) -> None:
     """And find the same integers: a codec whose networks decide them notices others."""
     need(model.card.weights is not None, "networks")
     pytest.importorskip("torch")
-    pixels = picture(75, 131, 3)
+    pixels = texture(75, 131, 3)
     engines = [calotype.load(model.name, precision="float"), calotype.load(model.name, device="cpu")]
     for data in [engine.encode(pixels) for engine in engines]:
         one, other = (engine.decode(data).astype(int) for engine in engines)
         assert np.abs(one - other).max() <= (0 if model.info.lossless else FLOAT_TOLERANCE)
 
 
-def test_equal_calls_give_equal_bytes(model: calotype.Model, picture: Picture) -> None:
-    pixels = picture(40, 56, 4)
+def test_equal_calls_give_equal_bytes(model: calotype.Model, texture: Texture) -> None:
+    pixels = texture(40, 56, 4)
     files = {model.encode(pixels, threads=1) for _ in range(3)}
     assert len(files) == 1
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_bit_counter_agrees_with_the_file(model: calotype.Model, picture: Picture, channels: int) -> None:
-    pixels = picture(160, 200, channels)
+def test_the_bit_counter_agrees_with_the_file(model: calotype.Model, texture: Texture, channels: int) -> None:
+    pixels = texture(160, 200, channels)
     size = 8 * len(model.encode(pixels, **at(model, 70)))
     assert abs(model.count_bits(pixels, **at(model, 70)) - size) <= BIT_TOLERANCE * size + 8 * CODER_BYTES
 
@@ -302,9 +302,9 @@ def test_the_bit_counter_agrees_with_the_file(model: calotype.Model, picture: Pi
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("region", [(0, 0, 1, 1), (3, 5, 60, 41), (130, 74, 1, 1), (0, 0, 131, 75)], ids=str)
 def test_a_region_is_a_crop_of_the_whole(
-    model: calotype.Model, picture: Picture, region: tuple[int, int, int, int], channels: int
+    model: calotype.Model, texture: Texture, region: tuple[int, int, int, int], channels: int
 ) -> None:
-    data = model.encode(picture(75, 131, channels))
+    data = model.encode(texture(75, 131, channels))
     x, y, width, height = region
     whole = calotype.decode(data)
     part = calotype.decode(data, region=region)
@@ -313,25 +313,25 @@ def test_a_region_is_a_crop_of_the_whole(
 
 @pytest.mark.parametrize("region", [(0, 0, 132, 1), (-1, 0, 5, 5), (3, 3, 0, 4), (131, 75, 1, 1)], ids=str)
 def test_a_region_outside_is_refused(
-    model: calotype.Model, picture: Picture, region: tuple[int, int, int, int]
+    model: calotype.Model, texture: Texture, region: tuple[int, int, int, int]
 ) -> None:
-    data = model.encode(picture(75, 131, 3))
+    data = model.encode(texture(75, 131, 3))
     with pytest.raises(Unsupported, match="not inside 131x75"):
         calotype.decode(data, region=region)
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_several_tiles_are_one_image(model: calotype.Model, picture: Picture, channels: int) -> None:
+def test_several_tiles_are_one_image(model: calotype.Model, texture: Texture, channels: int) -> None:
     """Wider than the tiles of all codecs; regions across a seam and on one side of it, and threads."""
     need(0 in model.info.views, "plain images")
-    data = model.encode(picture(40, 1100, channels))
+    data = model.encode(texture(40, 1100, channels))
     whole = calotype.decode(data, threads=1)
     np.testing.assert_array_equal(calotype.decode(data, threads=2), whole)
     for x, width in [(500, 600), (1000, 60), (1030, 70), (10, 20)]:
         part = calotype.decode(data, region=(x, 7, width, 21), threads=2)
         np.testing.assert_array_equal(part, whole[7:28, x : x + width])
     if model.info.lossless:
-        np.testing.assert_array_equal(whole, picture(40, 1100, channels))
+        np.testing.assert_array_equal(whole, texture(40, 1100, channels))
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
@@ -346,9 +346,9 @@ def _cuts(data: bytes) -> Iterator[tuple[int, int]]:
         yield length, sum(coded and end <= length for coded, end in ends)
 
 
-def test_every_cut_is_noticed(model: calotype.Model, picture: Picture) -> None:
+def test_every_cut_is_noticed(model: calotype.Model, texture: Texture) -> None:
     """An error, or of codecs with layers a warning and the image of the complete ones."""
-    data = model.encode(picture(5, 4, 4), **at(model, 0))
+    data = model.encode(texture(5, 4, 4), **at(model, 0))
     for length, layers in _cuts(data):
         if not (model.info.layered and layers):
             with pytest.raises(CorruptFile, match="cut off"):
@@ -359,9 +359,9 @@ def test_every_cut_is_noticed(model: calotype.Model, picture: Picture) -> None:
         np.testing.assert_array_equal(part, calotype.decode(data, layers=layers))
 
 
-def test_layers_come_closer_and_closer(model: calotype.Model, picture: Picture) -> None:
+def test_layers_come_closer_and_closer(model: calotype.Model, texture: Texture) -> None:
     need(model.info.layered, "layers")
-    pixels = picture(60, 50, 3)
+    pixels = texture(60, 50, 3)
     data = model.encode(pixels)
     count = sum(tag.isupper() for tag, _ in calotype.info(data).chunks)
     assert count > 1
@@ -374,8 +374,8 @@ def test_layers_come_closer_and_closer(model: calotype.Model, picture: Picture) 
         calotype.decode(data, layers=count + 1)
 
 
-def test_a_file_decodes_while_it_arrives(model: calotype.Model, picture: Picture) -> None:
-    data = model.encode(picture(30, 20, 3))
+def test_a_file_decodes_while_it_arrives(model: calotype.Model, texture: Texture) -> None:
+    data = model.encode(texture(30, 20, 3))
     pieces = [data[start : start + 7] for start in range(0, len(data), 7)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -388,8 +388,8 @@ def test_a_file_decodes_while_it_arrives(model: calotype.Model, picture: Picture
 # --- damage -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_change_of_a_byte_is_noticed(model: calotype.Model, picture: Picture) -> None:
-    data = bytearray(model.encode(picture(5, 4, 4), **at(model, 0)))
+def test_every_change_of_a_byte_is_noticed(model: calotype.Model, texture: Texture) -> None:
+    data = bytearray(model.encode(texture(5, 4, 4), **at(model, 0)))
     for position in range(len(data)):
         for change in (1, 0x20, 0x80, 0xFF):
             data[position] ^= change
@@ -408,9 +408,9 @@ def _decode_strictly(data: bytes) -> None:
         raise CorruptFile(str(warning)) from None
 
 
-def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, picture: Picture) -> None:
+def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, texture: Texture) -> None:
     """With right checksums around wrong bodies, which only an attacker or a faulty writer makes."""
-    header, chunks = container.unpack(model.encode(picture(33, 47, 3), **at(model, 40)))
+    header, chunks = container.unpack(model.encode(texture(33, 47, 3), **at(model, 40)))
     random = np.random.default_rng(0)
     for _ in range(60):
         hostile = []
@@ -427,8 +427,8 @@ def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, picture:
         assert pixels.shape == (33, 47, 3)
 
 
-def test_missing_and_unknown_chunks_are_refused(model: calotype.Model, picture: Picture) -> None:
-    header, chunks = container.unpack(model.encode(picture(9, 8, 3), **at(model, 40)))
+def test_missing_and_unknown_chunks_are_refused(model: calotype.Model, texture: Texture) -> None:
+    header, chunks = container.unpack(model.encode(texture(9, 8, 3), **at(model, 40)))
     used = {chunk.tag for chunk in chunks}
     unknown = next(tag for tag in "QZYXWVUTSRPONM" if tag not in used)
     with pytest.raises(calotype.UnsupportedFile):
@@ -437,8 +437,8 @@ def test_missing_and_unknown_chunks_are_refused(model: calotype.Model, picture: 
         calotype.decode(container.pack(header, [Chunk("n", b"only a note")]))
 
 
-def test_a_header_that_the_codec_cannot_mean_is_refused(model: calotype.Model, picture: Picture) -> None:
-    header, chunks = container.unpack(model.encode(picture(70, 80, 3), **at(model, 40)))
+def test_a_header_that_the_codec_cannot_mean_is_refused(model: calotype.Model, texture: Texture) -> None:
+    header, chunks = container.unpack(model.encode(texture(70, 80, 3), **at(model, 40)))
     others = [replace(header, shape=shape) for shape in ((20000, 20000, 3), (2, 70, 80, 3), (70, 80, 4), (70, 129, 3))]
     others += [replace(header, depth=depth) for depth in {7, 16} - model.info.depths]
     for other in others:

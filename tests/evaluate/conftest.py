@@ -39,12 +39,12 @@ def calotype_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 
 
 @pytest.fixture(scope="session")
-def small_set(tmp_path_factory: pytest.TempPathFactory, picture: Callable[..., npt.NDArray[np.uint8]]) -> Path:
+def small_set(tmp_path_factory: pytest.TempPathFactory, texture: Callable[..., npt.NDArray[np.uint8]]) -> Path:
     """A folder with two images, one large enough for MS-SSIM, and a text."""
     folder = tmp_path_factory.mktemp("sets") / "small"
     folder.mkdir()
-    Pillow.fromarray(picture(170, 180, 3)).save(folder / "b.png")
-    Pillow.fromarray(picture(70, 64, 3, seed=1)).save(folder / "a.png")
+    Pillow.fromarray(texture(170, 180, 3)).save(folder / "b.png")
+    Pillow.fromarray(texture(70, 64, 3, seed=1)).save(folder / "a.png")
     (folder / "notes.txt").write_text("no image")
     return folder
 

@@ -89,11 +89,11 @@ def test_rivals_that_are_not_installed_are_left_out(
 
 
 def test_images_that_a_codec_does_not_take_are_no_failures(
-    calotype_cli: Run, tmp_path: Path, picture: Callable[..., npt.NDArray[np.uint8]]
+    calotype_cli: Run, tmp_path: Path, texture: Callable[..., npt.NDArray[np.uint8]]
 ) -> None:
     grey = tmp_path / "grey"
     grey.mkdir()
-    Pillow.fromarray(picture(20, 30, 1)[..., 0]).save(grey / "a.png")
+    Pillow.fromarray(texture(20, 30, 1)[..., 0]).save(grey / "a.png")
     options = ["--codecs", "none", "--rivals", "png,webp-lossless", "--speed", "none", "--no-files"]
     ran = calotype_cli("bench", grey, *options, "--out", tmp_path / "out")
     assert ran.status == 0, ran.stderr
@@ -106,12 +106,12 @@ def test_images_that_a_codec_does_not_take_are_no_failures(
 
 
 def test_views_from_the_command_line(
-    calotype_cli: Run, tmp_path: Path, picture: Callable[..., npt.NDArray[np.uint8]]
+    calotype_cli: Run, tmp_path: Path, texture: Callable[..., npt.NDArray[np.uint8]]
 ) -> None:
     pair = tmp_path / "pair"
     pair.mkdir()
     for seed, name in enumerate(("left", "right")):
-        Pillow.fromarray(picture(20, 30, 3, seed=seed)).save(pair / f"{name}.png")
+        Pillow.fromarray(texture(20, 30, 3, seed=seed)).save(pair / f"{name}.png")
     options = ["--codecs", "toy.plain", "--rivals", "none", "--speed", "none", "--out", tmp_path / "out"]
     ran = calotype_cli("bench", pair, *options, "--views", "2")
     assert ran.status == 0, ran.stderr

@@ -26,9 +26,9 @@ def golden(files: list[Path]) -> pytest.MarkDecorator:
 def test_golden_file_decodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_WEIGHTS", str(path.parent))
     image = calotype.decode_image(path.read_bytes())
-    with PIL.Image.open(path.with_suffix(".png")) as picture:
-        expected = np.asarray(picture)
-        assert image.mode == picture.mode
+    with PIL.Image.open(path.with_suffix(".png")) as opened:
+        expected = np.asarray(opened)
+        assert image.mode == opened.mode
     pixels = image.pixels.reshape(expected.shape)
     tolerance = 0 if registry.codec_info(path.parent.name).lossless else FLOAT_TOLERANCE
     assert np.abs(pixels.astype(int) - expected).max() <= tolerance
@@ -54,8 +54,8 @@ def test_there_are_golden_files(codec: str, names: str) -> None:
 def test_encoding_without_loss_gives_the_golden_file_again(path: Path) -> None:
     """Its floats are the same on every machine, so the bytes are, too; but for the digest that files once named."""
     header, _ = calotype.container.unpack(path.read_bytes())
-    with PIL.Image.open(path.with_suffix(".png")) as picture:
-        pixels = np.asarray(picture)
+    with PIL.Image.open(path.with_suffix(".png")) as opened:
+        pixels = np.asarray(opened)
     data = calotype.encode(pixels, lossless=True, effort=int(path.stem.rsplit("-", 1)[1]))
     chunks = [chunk for chunk in calotype.container.unpack(path.read_bytes())[1] if chunk.tag.isupper()]
     assert calotype.container.unpack(data) == (replace(header, digest=registry.NO_WEIGHTS), chunks)

@@ -33,14 +33,14 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, picture: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:
-    """Four pictures in and below the folder `in`, one that is broken, and a file that is none."""
-    arrays = {name: picture(20 + place, 30, 3, place) for place, name in enumerate(NAMES)}
+def images(tmp_path: Path, texture: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:
+    """Four images in and below the folder `in`, one that is broken, and a file that is none."""
+    arrays = {name: texture(20 + place, 30, 3, place) for place, name in enumerate(NAMES)}
     for name, pixels in arrays.items():
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         Pillow.fromarray(pixels).save(tmp_path / "in" / name)
     (tmp_path / "in" / "deep" / "broken.png").write_bytes(b"broken")
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     return arrays
 
 
@@ -48,10 +48,10 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_there_and_back_on_two_workers(cluster: None, tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+def test_there_and_back_on_two_workers(cluster: None, tmp_path: Path, images: dict[str, np.ndarray]) -> None:
     source, target = str(tmp_path / "in"), f"file://{tmp_path}/out"
     expected = {
-        f"{name[:-4]}.calo": calotype.encode(pixels, 100, model=MODEL, threads=1) for name, pixels in pictures.items()
+        f"{name[:-4]}.calo": calotype.encode(pixels, 100, model=MODEL, threads=1) for name, pixels in images.items()
     }
 
     report = bulk.encode_folder(source, target, 100, model=MODEL, workers=2)
@@ -63,7 +63,7 @@ def test_there_and_back_on_two_workers(cluster: None, tmp_path: Path, pictures: 
 
     (tmp_path / "out" / "a.calo").write_bytes(b"mine")  # what exists is not looked at
     (tmp_path / "out" / "deep" / "c.calo").unlink()
-    Pillow.fromarray(pictures["a.png"]).save(tmp_path / "in" / "deep" / "broken.png")
+    Pillow.fromarray(images["a.png"]).save(tmp_path / "in" / "deep" / "broken.png")
     again = bulk.encode_folder(source, target, 100, model=MODEL)
     assert (again.done, again.skipped, again.failures) == (2, 3, {})
     assert files(tmp_path / "out")["a.calo"] == b"mine"
@@ -72,11 +72,11 @@ def test_there_and_back_on_two_workers(cluster: None, tmp_path: Path, pictures: 
 
     back = bulk.decode_folder(target, str(tmp_path / "back"), workers=2)
     assert (back.done, back.failures) == (5, {})
-    for name, pixels in pictures.items():
+    for name, pixels in images.items():
         np.testing.assert_array_equal(np.asarray(Pillow.open(tmp_path / "back" / f"{name[:-4]}.png")), pixels)
 
 
-def test_nothing_to_do_needs_no_cluster(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+def test_nothing_to_do_needs_no_cluster(tmp_path: Path, images: dict[str, np.ndarray]) -> None:
     for name in files(tmp_path / "in"):
         result = (tmp_path / "out" / name).with_suffix(".calo")
         result.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def test_nothing_to_do_needs_no_cluster(tmp_path: Path, pictures: dict[str, np.n
     assert report == bulk.Report(skipped=5)
 
 
-def test_what_cannot_go_well_is_refused_at_once(tmp_path: Path, pictures: dict[str, np.ndarray]) -> None:
+def test_what_cannot_go_well_is_refused_at_once(tmp_path: Path, images: dict[str, np.ndarray]) -> None:
     source, target = str(tmp_path / "in"), str(tmp_path / "out")
     with pytest.raises(WeightsNotFound, match="nonsense"):
         bulk.encode_folder(source, target, model="vae.nonsense")
@@ -101,9 +101,9 @@ def test_what_cannot_go_well_is_refused_at_once(tmp_path: Path, pictures: dict[s
     assert not (tmp_path / "out").exists()
 
 
-def test_any_file_system(picture: Callable[..., np.ndarray]) -> None:
+def test_any_file_system(texture: Callable[..., np.ndarray]) -> None:
     """Planning, reading and writing on one that lives in this process's memory, without Ray."""
-    pixels = picture(9, 11, 3)
+    pixels = texture(9, 11, 3)
     source, target = "memory://photos/raw", "memory://photos/calo"
     bulk._write(f"{source}/x/a.png", calotype.io.encode_image(calotype.Image(pixels), "PNG"))
     (job,), skipped = bulk.plan(source, target, ".calo", {".png"})

@@ -36,20 +36,20 @@ def metadata_of(channels: int) -> Metadata:
     return replace(METADATA, icc=METADATA.icc[:16] + space + METADATA.icc[20:])
 
 
-Picture = Callable[..., np.ndarray]
+Texture = Callable[..., np.ndarray]
 
 
-def saved(picture: Pillow.Image, format: str, **options: object) -> io.BytesIO:
+def saved(image: Pillow.Image, format: str, **options: object) -> io.BytesIO:
     file = io.BytesIO()
-    picture.save(file, format, **options)
+    image.save(file, format, **options)
     file.seek(0)
     return file
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("ending", ["png", "tif"])
-def test_modes_come_back_with_metadata(tmp_path: Path, picture: Picture, channels: int, ending: str) -> None:
-    pixels = picture(11, 13, channels)
+def test_modes_come_back_with_metadata(tmp_path: Path, texture: Texture, channels: int, ending: str) -> None:
+    pixels = texture(11, 13, channels)
     metadata = metadata_of(channels)
     if ending == "tif":  # Pillow turns TIFF pixels as Exif says when it reads them
         metadata = replace(metadata, exif=None)
@@ -63,8 +63,8 @@ def test_modes_come_back_with_metadata(tmp_path: Path, picture: Picture, channel
 @pytest.mark.parametrize(
     ("ending", "channels"), [("webp", 3), ("webp", 4), ("bmp", 1), ("bmp", 3), ("ppm", 3), ("pgm", 1)]
 )
-def test_other_exact_formats(tmp_path: Path, picture: Picture, ending: str, channels: int) -> None:
-    pixels = picture(11, 13, channels)
+def test_other_exact_formats(tmp_path: Path, texture: Texture, ending: str, channels: int) -> None:
+    pixels = texture(11, 13, channels)
     pixels[:3, :3, -1] = 0  # transparent pixels keep their colours
     write_image(tmp_path / f"a.{ending}", Image(pixels, metadata=METADATA))
     image = read_image(tmp_path / f"a.{ending}")
@@ -75,8 +75,8 @@ def test_other_exact_formats(tmp_path: Path, picture: Picture, ending: str, chan
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_jpeg(tmp_path: Path, picture: Picture, channels: int) -> None:
-    pixels = picture(40, 50, channels)
+def test_jpeg(tmp_path: Path, texture: Texture, channels: int) -> None:
+    pixels = texture(40, 50, channels)
     write_image(tmp_path / "a.jpg", Image(pixels, metadata=metadata_of(channels)))
     image = read_image(tmp_path / "a.jpg")
     assert image.pixels.shape == pixels.shape
@@ -84,8 +84,8 @@ def test_jpeg(tmp_path: Path, picture: Picture, channels: int) -> None:
     assert image.metadata == metadata_of(channels)
 
 
-def test_orientation_is_kept_and_not_applied(picture: Picture) -> None:
-    pixels = picture(8, 24, 3)
+def test_orientation_is_kept_and_not_applied(texture: Texture) -> None:
+    pixels = texture(8, 24, 3)
     image = read_image(saved(Pillow.fromarray(pixels), "PNG", exif=EXIF))
     np.testing.assert_array_equal(image.pixels, pixels)
     assert image.metadata.exif is not None
@@ -94,10 +94,10 @@ def test_orientation_is_kept_and_not_applied(picture: Picture) -> None:
     assert exif[0x0112] == 6
 
 
-def test_tiff_exif_holds_no_structure(picture: Picture) -> None:
+def test_tiff_exif_holds_no_structure(texture: Texture) -> None:
     exif = Pillow.Exif()
     exif[0x010F] = "Maker"
-    image = read_image(saved(Pillow.fromarray(picture(8, 9, 3)), "TIFF", exif=exif))
+    image = read_image(saved(Pillow.fromarray(texture(8, 9, 3)), "TIFF", exif=exif))
     kept = Pillow.Exif()
     kept.load(image.metadata.exif or b"")
     assert dict(kept) == {0x010F: "Maker"}
@@ -210,13 +210,13 @@ def test_without_imagecodecs_sixteen_bit_colours_are_refused_not_reduced(
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.int32(-1)])
 def test_other_numbers_are_refused(value: np.generic) -> None:
-    picture = Pillow.fromarray(np.full((3, 4), value))
+    image = Pillow.fromarray(np.full((3, 4), value))
     with pytest.raises(Unsupported, match=r"not 8- or 16-bit|floating point"):
-        read_image(saved(picture, "TIFF"))
+        read_image(saved(image, "TIFF"))
 
 
-def test_palette(picture: Picture) -> None:
-    flat = Pillow.fromarray(picture(9, 8, 3)).quantize(16)
+def test_palette(texture: Texture) -> None:
+    flat = Pillow.fromarray(texture(9, 8, 3)).quantize(16)
     image = read_image(saved(flat, "PNG"))
     np.testing.assert_array_equal(image.pixels, np.asarray(flat.convert("RGB")))
     image = read_image(saved(flat, "PNG", transparency=3))
@@ -224,8 +224,8 @@ def test_palette(picture: Picture) -> None:
     np.testing.assert_array_equal(image.pixels[..., 3] == 0, np.asarray(flat) == 3)
 
 
-def test_transparent_colour_becomes_alpha(picture: Picture) -> None:
-    pixels = picture(9, 8, 3)
+def test_transparent_colour_becomes_alpha(texture: Texture) -> None:
+    pixels = texture(9, 8, 3)
     image = read_image(saved(Pillow.fromarray(pixels), "PNG", transparency=tuple(map(int, pixels[2, 3]))))
     assert image.mode == "RGBA"
     assert image.pixels[2, 3, 3] == 0
@@ -239,30 +239,30 @@ def test_black_and_white() -> None:
     np.testing.assert_array_equal(image.pixels[..., 0], bits * np.uint8(255))
 
 
-def test_cmyk_uses_its_profile_up(picture: Picture) -> None:
-    inks = Pillow.fromarray(picture(9, 8, 3)).convert("CMYK")
+def test_cmyk_uses_its_profile_up(texture: Texture) -> None:
+    inks = Pillow.fromarray(texture(9, 8, 3)).convert("CMYK")
     image = read_image(saved(inks, "TIFF", icc_profile=METADATA.icc))  # does not fit: RGB
     np.testing.assert_array_equal(image.pixels, np.asarray(inks.convert("RGB")))
     assert image.metadata.icc is None
 
 
-def test_animations_are_refused(picture: Picture) -> None:
-    frames = [Pillow.fromarray(picture(9, 8, 3, seed)) for seed in range(3)]
+def test_animations_are_refused(texture: Texture) -> None:
+    frames = [Pillow.fromarray(texture(9, 8, 3, seed)) for seed in range(3)]
     for format in ("GIF", "PNG", "WEBP", "TIFF"):
         file = saved(frames[0], format, save_all=True, append_images=frames[1:])
         with pytest.raises(Unsupported, match="3 frames"):
             read_image(file)
 
 
-def test_a_phone_s_multi_picture_is_one_photo(picture: Picture) -> None:
-    frames = [Pillow.fromarray(picture(9, 8, 3, seed)) for seed in range(2)]
+def test_a_phone_s_multi_picture_is_one_photo(texture: Texture) -> None:
+    frames = [Pillow.fromarray(texture(9, 8, 3, seed)) for seed in range(2)]
     file = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert read_image(file).pixels.shape == (9, 8, 3)
 
 
-def test_limit_is_ours_and_not_pillow_s(monkeypatch: pytest.MonkeyPatch, picture: Picture) -> None:
+def test_limit_is_ours_and_not_pillow_s(monkeypatch: pytest.MonkeyPatch, texture: Texture) -> None:
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 10)
-    file = saved(Pillow.fromarray(picture(20, 30, 3)), "PNG")
+    file = saved(Pillow.fromarray(texture(20, 30, 3)), "PNG")
     assert read_image(file, max_pixels=600).width == 30
     file.seek(0)
     with pytest.raises(LimitExceeded, match="600 pixels are more than the limit of 599"):
@@ -270,8 +270,8 @@ def test_limit_is_ours_and_not_pillow_s(monkeypatch: pytest.MonkeyPatch, picture
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])
-def test_cut_files_are_corrupt_with_their_path(tmp_path: Path, picture: Picture, format: str) -> None:
-    data = saved(Pillow.fromarray(picture(40, 50, 3)), format).getvalue()
+def test_cut_files_are_corrupt_with_their_path(tmp_path: Path, texture: Texture, format: str) -> None:
+    data = saved(Pillow.fromarray(texture(40, 50, 3)), format).getvalue()
     for length in (0, 1, 10, len(data) // 4, len(data) // 2):
         path = tmp_path / f"cut-{length}"
         path.write_bytes(data[:length])
@@ -279,7 +279,7 @@ def test_cut_files_are_corrupt_with_their_path(tmp_path: Path, picture: Picture,
             read_image(path)
 
 
-def test_text_is_no_picture(tmp_path: Path) -> None:
+def test_text_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     with pytest.raises(CorruptFile, match="known format"):
         read_image(tmp_path / "a.png")
@@ -314,8 +314,8 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, name: str, shape: 
     assert os.listdir(tmp_path) == []
 
 
-def test_pillow_images_come_back(picture: Picture) -> None:
-    image = Image(picture(5, 6, 4), metadata=METADATA)
+def test_pillow_images_come_back(texture: Texture) -> None:
+    image = Image(texture(5, 6, 4), metadata=METADATA)
     again = from_pillow(to_pillow(image))
     np.testing.assert_array_equal(again.pixels, image.pixels)
     assert again.metadata == METADATA

@@ -37,7 +37,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pictures() -> tuple[torch.Tensor, torch.Tensor]:
+def images() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     return torch.rand(2, 3, 70, 64), torch.rand(2, 3, 70, 64)
 
@@ -87,16 +87,16 @@ def _by_numpy(folder: Path, a: np.ndarray, b: np.ndarray) -> float:
     return total
 
 
-def test_it_is_the_papers_sum(random_weights: Path, pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
-    found = Lpips(random_weights)(*pictures)
+def test_it_is_the_papers_sum(random_weights: Path, images: tuple[torch.Tensor, torch.Tensor]) -> None:
+    found = Lpips(random_weights)(*images)
     assert found.shape == (2,)
     for k, value in enumerate(found):
-        expected = _by_numpy(random_weights, *(x[k].double().numpy() for x in pictures))
+        expected = _by_numpy(random_weights, *(x[k].double().numpy() for x in images))
         assert float(value) == pytest.approx(expected, rel=1e-4)  # float32
 
 
-def test_it_is_a_loss(random_weights: Path, pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
-    lpips, (a, b) = Lpips(random_weights), pictures
+def test_it_is_a_loss(random_weights: Path, images: tuple[torch.Tensor, torch.Tensor]) -> None:
+    lpips, (a, b) = Lpips(random_weights), images
     assert not any(parameter.requires_grad for parameter in lpips.parameters())
     a.requires_grad_()
     lpips(a, b).mean().backward()

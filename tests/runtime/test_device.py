@@ -128,9 +128,9 @@ def test_exact_convolution_is_a_convolution(
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("size", [(70, 90), (128, 192)], ids=str)
-def test_files_cross_engines(device: str, size: tuple[int, int], picture: Callable[..., np.ndarray]) -> None:
+def test_files_cross_engines(device: str, size: tuple[int, int], texture: Callable[..., np.ndarray]) -> None:
     """What one engine wrote the other reads: a wrong integer would be a `Desync`."""
-    pixels = picture(*size, 3)
+    pixels = texture(*size, 3)
     plain, there = calotype.load(MODEL, precision="float"), calotype.load(MODEL, device=device)
     for data in (plain.encode(pixels, 70), there.encode(pixels, 70)):
         expected = plain.decode(data)
@@ -141,8 +141,8 @@ def test_files_cross_engines(device: str, size: tuple[int, int], picture: Callab
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_batch_on_a_device(device: str, picture: Callable[..., np.ndarray]) -> None:
-    images = [picture(70 + place, 90, 3, place) for place in range(4)]
+def test_a_batch_on_a_device(device: str, texture: Callable[..., np.ndarray]) -> None:
+    images = [texture(70 + place, 90, 3, place) for place in range(4)]
     model = calotype.load(MODEL, device=device)
     files = model.encode_batch(images, 60, threads=2)
     assert files == [model.encode(image, 60) for image in images]
@@ -150,7 +150,7 @@ def test_a_batch_on_a_device(device: str, picture: Callable[..., np.ndarray]) ->
         np.testing.assert_array_equal(decoded, model.decode(data))
 
 
-def test_a_full_gpu_costs_one_picture(picture: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_gpu_costs_one_image(texture: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     run, calls = TorchNetwork._run, []
 
     def fail_once(self: TorchNetwork, inputs: dict[str, torch.Tensor]) -> object:
@@ -160,7 +160,7 @@ def test_a_full_gpu_costs_one_picture(picture: Callable[..., np.ndarray], monkey
         return run(self, inputs)
 
     monkeypatch.setattr(TorchNetwork, "_run", fail_once)
-    images = [picture(20, 30, 3, seed) for seed in range(2)]
+    images = [texture(20, 30, 3, seed) for seed in range(2)]
     with pytest.raises(calotype.BatchFailed, match="image 0: the memory of cpu is full") as caught:
         calotype.load(MODEL, device="cpu").encode_batch(images, threads=1)
     assert [data is None for data in caught.value.results] == [True, False]

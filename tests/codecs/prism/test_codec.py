@@ -30,8 +30,8 @@ EFFORTS = sorted(MODEL.info.efforts)
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
     """Part of a real photo, (240, 320, 3)."""
-    with PIL.Image.open(SAMPLE) as picture:
-        return np.asarray(picture.convert("RGB"))[100:340, 150:470]
+    with PIL.Image.open(SAMPLE) as image:
+        return np.asarray(image.convert("RGB"))[100:340, 150:470]
 
 
 def round_trip(pixels: np.ndarray, depth: int = 8, effort: int | None = None, threads: int = 1) -> bytes:
@@ -45,8 +45,8 @@ def round_trip(pixels: np.ndarray, depth: int = 8, effort: int | None = None, th
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_every_effort_is_lossless(picture: Callable[..., np.ndarray], effort: int, channels: int) -> None:
-    round_trip(picture(45, 70, channels), effort=effort)
+def test_every_effort_is_lossless(texture: Callable[..., np.ndarray], effort: int, channels: int) -> None:
+    round_trip(texture(45, 70, channels), effort=effort)
 
 
 @settings(max_examples=60, deadline=None)
@@ -102,13 +102,13 @@ def test_a_photo_is_smaller_than_with_webp_and_more_effort_makes_it_smaller_stil
 
 
 @pytest.mark.parametrize("size", [(400, 300), (1300, 1100)])
-def test_drawn_pictures_are_no_larger_than_webp(size: tuple[int, int]) -> None:
-    picture = PIL.Image.new("RGB", size, "white")
-    draw = PIL.ImageDraw.Draw(picture)
+def test_drawn_images_are_no_larger_than_webp(size: tuple[int, int]) -> None:
+    image = PIL.Image.new("RGB", size, "white")
+    draw = PIL.ImageDraw.Draw(image)
     for row in range(0, size[1], 12):
         draw.text((5, row), 4 * "the same words again and again, as on a page ", fill=(20, 20, row % 256))
-    pixels, webp = np.asarray(picture), io.BytesIO()
-    picture.save(webp, "WEBP", lossless=True, quality=100, method=6)
+    pixels, webp = np.asarray(image), io.BytesIO()
+    image.save(webp, "WEBP", lossless=True, quality=100, method=6)
     data = round_trip(pixels)
     assert len(data) <= len(webp.getvalue()) + 48  # our header and checksums
     for channels in (pixels[..., 0], np.dstack([pixels, pixels[..., 0]]), np.dstack([pixels[..., 0], pixels[..., 1]])):

@@ -134,10 +134,10 @@ def test_latents_are_the_same_either_way(weights: Weights, photo: Bytes, monkeyp
     alone = Weights.open(SWIFT)
     assert weights.digest == alone.digest
     codecs = [vae.VAECodec(Host(weights)), vae.VAECodec(Host(alone)), vae.VAECodec(Host(weights, TorchNetwork))]
-    pictures = [codec.decode(payload, DecodeOptions(threads=1)).pixels.astype(int) for codec in codecs]
+    images = [codec.decode(payload, DecodeOptions(threads=1)).pixels.astype(int) for codec in codecs]
     for latents in seen[1:]:
         np.testing.assert_array_equal(latents, seen[0])
-    assert np.abs(pictures[2] - pictures[1]).max() <= 1  # the torch engine runs the float networks
+    assert np.abs(images[2] - images[1]).max() <= 1  # the torch engine runs the float networks
 
 
 def test_the_companion_is_used_where_it_is_faster(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

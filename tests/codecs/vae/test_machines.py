@@ -43,12 +43,12 @@ numpy.save(out, pixels)
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pixels]:
-    """A file at a high rate, where most latents are not zero, and its picture as decoded here."""
+    """A file at a high rate, where most latents are not zero, and its image as decoded here."""
     y, x = np.mgrid[:256, :320] / 25
     noise = np.random.default_rng(0).normal(0, 12, (256, 320, 3))
-    picture = np.stack([np.sin(x + y), np.cos(x * y / 5), np.sin(2 * x)], -1) * 80 + 128 + noise
-    data = calotype.encode(np.clip(picture, 0, 255).astype(np.uint8), quality=80, model="vae.swift")
-    path = tmp_path_factory.mktemp("coded") / "picture.calo"
+    image = np.stack([np.sin(x + y), np.cos(x * y / 5), np.sin(2 * x)], -1) * 80 + 128 + noise
+    data = calotype.encode(np.clip(image, 0, 255).astype(np.uint8), quality=80, model="vae.swift")
+    path = tmp_path_factory.mktemp("coded") / "image.calo"
     path.write_bytes(data)
     return path, calotype.load("vae.swift", precision="float").decode(data)
 

@@ -15,7 +15,7 @@ from calotype.errors import CalotypeError, Unsupported
 from calotype.evaluate.measure.images import find_images, to_rgb
 from calotype.image import Image
 
-Picture = Callable[..., npt.NDArray[np.uint8]]
+Texture = Callable[..., npt.NDArray[np.uint8]]
 
 
 def test_images_come_in_order(small_set: Path, tmp_path: Path) -> None:
@@ -38,23 +38,23 @@ def test_hashes_are_of_samples(small_set: Path, tmp_path: Path) -> None:
     assert find_images([tmp_path / "other.bmp"])[0].hash == expected
 
 
-def test_images_stay_as_they_are(picture: Picture, tmp_path: Path) -> None:
+def test_images_stay_as_they_are(texture: Texture, tmp_path: Path) -> None:
     for channels, mode in enumerate(("L", "LA", "RGB", "RGBA"), start=1):
-        pixels = picture(5, 7, channels)
+        pixels = texture(5, 7, channels)
         Pillow.fromarray(pixels[..., 0] if channels == 1 else pixels).save(tmp_path / f"{mode}.png")
         (file,) = find_images([tmp_path / f"{mode}.png"])
         np.testing.assert_array_equal(file.image.pixels, pixels)
         (file,) = find_images([tmp_path / f"{mode}.png"], rgb=True)
         assert file.image.mode == "RGB"
-    deep = picture(5, 7, 1)[..., 0].astype(np.uint16) * 257 + 3
+    deep = texture(5, 7, 1)[..., 0].astype(np.uint16) * 257 + 3
     Pillow.fromarray(deep).save(tmp_path / "deep.png")
     (file,) = find_images([tmp_path / "deep.png"])
     assert file.image.depth == 16
     np.testing.assert_array_equal(file.image.pixels[..., 0], deep)
 
 
-def test_files_in_order_are_views(picture: Picture, tmp_path: Path) -> None:
-    views = [picture(6, 8, 3, seed=seed) for seed in range(4)]
+def test_files_in_order_are_views(texture: Texture, tmp_path: Path) -> None:
+    views = [texture(6, 8, 3, seed=seed) for seed in range(4)]
     for k, pixels in enumerate(views):
         Pillow.fromarray(pixels).save(tmp_path / f"{k}.png")
     pairs = find_images([tmp_path], (2,))
@@ -64,14 +64,14 @@ def test_files_in_order_are_views(picture: Picture, tmp_path: Path) -> None:
     assert field.image.pixels.shape == (2, 2, 6, 8, 3)
     with pytest.raises(CalotypeError, match="3 views each"):
         find_images([tmp_path], (3,))
-    Pillow.fromarray(picture(6, 9, 3)).save(tmp_path / "1.png")
+    Pillow.fromarray(texture(6, 9, 3)).save(tmp_path / "1.png")
     with pytest.raises(Unsupported, match="view 1 is not like view 0"):
         _ = find_images([tmp_path], (4,))[0].image
 
 
-def test_every_mode_becomes_rgb(picture: Picture) -> None:
+def test_every_mode_becomes_rgb(texture: Texture) -> None:
     for channels in (1, 2, 3, 4):
-        pixels = picture(5, 7, channels)
+        pixels = texture(5, 7, channels)
         colours = pixels[..., :3] if channels > 2 else np.repeat(pixels[..., :1], 3, axis=-1)
         np.testing.assert_array_equal(to_rgb(Image.from_array(pixels)).pixels, colours)
     deep = np.array([[[0], [128], [129], [65535]]], np.uint16)  # 257 to a level: 128 rounds down, 129 up

@@ -144,11 +144,11 @@ def test_psnr_by_hand() -> None:
 @pytest.mark.parametrize(("height", "width", "channels"), [(161, 161, 3), (200, 331, 3), (177, 256, 1)])
 @pytest.mark.parametrize("noise", [2, 60])
 def test_ms_ssim_equals_pytorch_msssim(
-    picture: Callable[..., np.ndarray], height: int, width: int, channels: int, noise: float
+    texture: Callable[..., np.ndarray], height: int, width: int, channels: int, noise: float
 ) -> None:
     torch = pytest.importorskip("torch")
     other = pytest.importorskip("pytorch_msssim")
-    a = picture(height, width, channels)
+    a = texture(height, width, channels)
     b = np.clip(a + np.random.default_rng(1).normal(0, noise, a.shape), 0, 255).astype(np.uint8)
     tensors = [torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (a, b)]
     expected = float(other.ms_ssim(*tensors, data_range=255))
@@ -156,13 +156,13 @@ def test_ms_ssim_equals_pytorch_msssim(
     assert 0.5 < expected < 0.9995
 
 
-def test_ms_ssim_of_equal_pictures(picture: Callable[..., np.ndarray]) -> None:
-    a = picture(170, 161, 3)
+def test_ms_ssim_of_equal_images(texture: Callable[..., np.ndarray]) -> None:
+    a = texture(170, 161, 3)
     assert ms_ssim(a, a) == pytest.approx(1, abs=1e-12)
 
 
-def test_compare(picture: Callable[..., np.ndarray]) -> None:
-    a = picture(170, 180, 4)
+def test_compare(texture: Callable[..., np.ndarray]) -> None:
+    a = texture(170, 180, 4)
     b = a.copy()
     b[..., 3] ^= 64
     found = compare(Image(a), Image(b))

@@ -17,7 +17,7 @@ from calotype.evaluate.measure.worker import CodingFailed, Worker
 from calotype.evaluate.rivals import BOUNDS, EXACT, RIVALS, Rung, rungs
 from calotype.image import Image
 
-Picture = Callable[..., npt.NDArray[np.uint8]]
+Texture = Callable[..., npt.NDArray[np.uint8]]
 MODEL = "deflate.coarse"
 
 
@@ -68,8 +68,8 @@ def test_options_that_a_model_does_not_take_are_refused(name: str, said: str) ->
         _ = Own(name).ladder
 
 
-def test_options_reach_the_codec(picture: Picture) -> None:
-    image = Image.from_array(picture(40, 56, 3))
+def test_options_reach_the_codec(texture: Texture) -> None:
+    image = Image.from_array(texture(40, 56, 3))
     own = Own(f"{MODEL}@max_error")
     for rung in own.ladder:
         decoded = own.decode(own.encode(image, rung, 1), 1)
@@ -82,9 +82,9 @@ def test_options_reach_the_codec(picture: Picture) -> None:
     assert not np.array_equal(base.decode(base.encode(image, Rung(), 1), 1).pixels, image.pixels)
 
 
-def test_models_take_what_their_codec_takes(picture: Picture) -> None:
-    pair = Image(np.stack([picture(20, 30, 3, seed=seed) for seed in (0, 1)]))
-    deep = Image(picture(20, 30, 1).astype(np.uint16) * 257, depth=16)
+def test_models_take_what_their_codec_takes(texture: Texture) -> None:
+    pair = Image(np.stack([texture(20, 30, 3, seed=seed) for seed in (0, 1)]))
+    deep = Image(texture(20, 30, 1).astype(np.uint16) * 257, depth=16)
     own, vae = Own(MODEL), Own("vae.swift")
     for image in (pair, deep):
         assert own.takes.refusal(image) is None

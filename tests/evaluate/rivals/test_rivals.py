@@ -23,7 +23,7 @@ from calotype.evaluate.rivals.jpegxl import dequantise, quantise
 from calotype.image import Image
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Picture = Callable[..., npt.NDArray[np.uint8]]
+Texture = Callable[..., npt.NDArray[np.uint8]]
 
 KODAK_BPSP = [("png", 1, 4.457), ("webp-lossless", 8, 3.112), ("jxl-lossless-e7", 1, 2.902)]
 """Bits per sub-pixel: name, every how many images, mean. WebP, slow, has 3.166 over all 24."""
@@ -62,9 +62,9 @@ def coded(rival: Rival, pixels: Samples, rung: Rung, threads: int = 1) -> Sample
     return rival.decode(rival.encode(Image.from_array(pixels), rung, threads), threads).pixels
 
 
-def sample(rival: Rival, picture: Picture, height: int, width: int) -> Samples:
+def sample(rival: Rival, texture: Texture, height: int, width: int) -> Samples:
     """RGB of the largest depth that the rival takes."""
-    pixels = picture(height, width, 3)
+    pixels = texture(height, width, 3)
     return pixels if 8 in rival.takes.depths else pixels.astype(np.uint16) * 257
 
 
@@ -76,9 +76,9 @@ def largest_error(a: Samples, b: Samples) -> int:
     return int(np.abs(a.astype(np.int32) - b).max())
 
 
-def test_ladders_rise(rival: Rival, picture: Picture) -> None:
+def test_ladders_rise(rival: Rival, texture: Texture) -> None:
     """Files grow and errors fall: at the ends and in the middle, for small images hide small steps."""
-    pixels = sample(rival, picture, 96, 120)
+    pixels = sample(rival, texture, 96, 120)
     ladder = rival.ladder
     rungs = [ladder[0], ladder[len(ladder) // 2], ladder[-1]] if rival.kind != "lossless" else [ladder[0]]
     files = [rival.encode(Image.from_array(pixels), rung, 1) for rung in rungs]
@@ -88,17 +88,17 @@ def test_ladders_rise(rival: Rival, picture: Picture) -> None:
     assert errors == sorted(set(errors), reverse=True)
 
 
-def test_files_of_all_shapes_decode(rival: Rival, picture: Picture) -> None:
+def test_files_of_all_shapes_decode(rival: Rival, texture: Texture) -> None:
     for height, width in SHAPES:
-        pixels = sample(rival, picture, height, width)
+        pixels = sample(rival, texture, height, width)
         decoded = coded(rival, pixels, rival.ladder[-1])
         assert decoded.shape == pixels.shape
         assert decoded.dtype == pixels.dtype
         assert squared_error(pixels, decoded) < 300  # it is the same image, not shifted and no other colours
 
 
-def test_threads_do_not_change_the_picture(rival: Rival, picture: Picture) -> None:
-    image = Image.from_array(sample(rival, picture, 96, 120))
+def test_threads_do_not_change_the_image(rival: Rival, texture: Texture) -> None:
+    image = Image.from_array(sample(rival, texture, 96, 120))
     rung = rival.ladder[len(rival.ladder) // 2]
     files = [rival.encode(image, rung, threads) for threads in (1, 2)]
     first, *others = (rival.decode(data, threads).pixels for data in files for threads in (1, 2))
@@ -107,23 +107,23 @@ def test_threads_do_not_change_the_picture(rival: Rival, picture: Picture) -> No
 
 
 @pytest.mark.parametrize("name", ["jpeg-420", "jpeg-444", "webp", "avif-444-s6", "jpeg2000", "png", "webp-lossless"])
-def test_files_have_no_metadata(name: str, picture: Picture) -> None:
+def test_files_have_no_metadata(name: str, texture: Texture) -> None:
     rival = runnable(*find_rivals([name]))
-    data = rival.encode(Image.from_array(picture(64, 80, 3)), rival.ladder[-1], 1)
+    data = rival.encode(Image.from_array(texture(64, 80, 3)), rival.ladder[-1], 1)
     with Pillow.open(io.BytesIO(data)) as opened:
         assert opened.size == (80, 64)
         assert not {"exif", "icc_profile", "xmp"} & opened.info.keys()
 
 
-def test_subsampling_is_what_it_says(picture: Picture) -> None:
-    image, rung = Image.from_array(picture(64, 80, 3)), Rung(90)
+def test_subsampling_is_what_it_says(texture: Texture) -> None:
+    image, rung = Image.from_array(texture(64, 80, 3)), Rung(90)
     half, full = (rival.encode(image, rung, 1) for rival in find_rivals(["jpeg-420", "jpeg-444"]))
     assert len(half) < len(full)
     assert b"\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01" in half  # SOF: 2x2, 1x1, 1x1
     assert b"\x03\x01\x11\x00\x02\x11\x01\x03\x11\x01" in full
 
 
-def difficult_images(picture: Picture) -> list[npt.NDArray[np.uint8]]:
+def difficult_images(texture: Texture) -> list[npt.NDArray[np.uint8]]:
     """Noise, extreme values only, one colour, every value, and something smooth; odd sizes, and one sample wide."""
     random = np.random.default_rng(1)
     every_value = np.stack(np.meshgrid(np.arange(256), np.arange(3)), axis=-1)[..., [0, 1, 0]]
@@ -134,25 +134,25 @@ def difficult_images(picture: Picture) -> list[npt.NDArray[np.uint8]]:
         np.full((5, 4, 3), 255, np.uint8),
         np.zeros((5, 4, 3), np.uint8),
         every_value.astype(np.uint8),
-        picture(17, 23, 3),
-        picture(1, 1, 3),
-        picture(1, 9, 3),
+        texture(17, 23, 3),
+        texture(1, 1, 3),
+        texture(1, 9, 3),
     ]
 
 
 @pytest.mark.parametrize("name", GROUPS["lossless"])
-def test_lossless_is_exact(name: str, picture: Picture) -> None:
+def test_lossless_is_exact(name: str, texture: Texture) -> None:
     rival = runnable(*find_rivals([name]))
-    for pixels in difficult_images(picture):
+    for pixels in difficult_images(texture):
         np.testing.assert_array_equal(coded(rival, pixels, Rung()), pixels)
 
 
 @pytest.mark.parametrize("name", GROUPS["lossless-16"])
-def test_lossless_is_exact_with_16_bits(name: str, picture: Picture) -> None:
+def test_lossless_is_exact_with_16_bits(name: str, texture: Texture) -> None:
     """Low bits of their own, so that a codec that kept 8 would be seen."""
     rival = runnable(*find_rivals([name]))
     random = np.random.default_rng(1)
-    for pixels in difficult_images(picture):
+    for pixels in difficult_images(texture):
         deep = (pixels.astype(np.uint16) * 256 + random.integers(0, 256, pixels.shape)).astype(np.uint16)
         decoded = coded(rival, deep, Rung())
         assert decoded.dtype == np.uint16
@@ -160,10 +160,10 @@ def test_lossless_is_exact_with_16_bits(name: str, picture: Picture) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_all_that_is_taken_comes_back_alike(rival: Rival, depth: int, picture: Picture) -> None:
+def test_all_that_is_taken_comes_back_alike(rival: Rival, depth: int, texture: Texture) -> None:
     """The declaration is true: depth and channels of what is decoded are those of the image."""
     for channels in (1, 2, 3, 4):
-        pixels = picture(24, 40, channels)
+        pixels = texture(24, 40, channels)
         image = Image.from_array(pixels if depth == 8 else pixels.astype(np.uint16) * 257)
         taken = depth in rival.takes.depths and channels in rival.takes.channels
         assert (rival.takes.refusal(image) is None) == taken
@@ -181,11 +181,11 @@ def test_views_are_refused(rival: Rival) -> None:
 
 @pytest.mark.parametrize("delta", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", GROUPS["near-lossless"])
-def test_near_lossless_keeps_its_bound(name: str, delta: int, picture: Picture) -> None:
+def test_near_lossless_keeps_its_bound(name: str, delta: int, texture: Texture) -> None:
     rival = runnable(*find_rivals([name]))
-    for pixels in difficult_images(picture):
+    for pixels in difficult_images(texture):
         assert largest_error(pixels, coded(rival, pixels, Rung(max_error=delta))) <= delta
-    noise = difficult_images(picture)[0]
+    noise = difficult_images(texture)[0]
     assert largest_error(noise, coded(rival, noise, Rung(max_error=delta))) == delta  # it uses what it may
 
 
@@ -262,12 +262,12 @@ def test_missing_programs_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the fake program needs a shebang line")
-def test_flif_runs_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, picture: Picture) -> None:
+def test_flif_runs_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, texture: Texture) -> None:
     program = tmp_path / "flif"
     program.write_text(FAKE_FLIF.format(python=sys.executable))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    flif, pixels = Flif(), picture(17, 23, 3)
+    flif, pixels = Flif(), texture(17, 23, 3)
     assert flif.missing() is None
     assert flif.version() == "FLIF 0.4"
     np.testing.assert_array_equal(coded(flif, pixels, Rung()), pixels)
@@ -276,13 +276,13 @@ def test_flif_runs_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["avif-444-s6", "heic-444"])
-def test_settings_of_libraries_are_put_back(name: str, picture: Picture) -> None:
+def test_settings_of_libraries_are_put_back(name: str, texture: Texture) -> None:
     from PIL import AvifImagePlugin
 
     rival = runnable(*find_rivals([name]))
     heif = pytest.importorskip("pillow_heif")
     before = AvifImagePlugin.DEFAULT_MAX_THREADS, heif.options.DECODE_THREADS, sorted(Pillow.OPEN)
-    coded(rival, picture(17, 23, 3), Rung(50), threads=3)
+    coded(rival, texture(17, 23, 3), Rung(50), threads=3)
     assert (AvifImagePlugin.DEFAULT_MAX_THREADS, heif.options.DECODE_THREADS, sorted(Pillow.OPEN)) == before
 
 

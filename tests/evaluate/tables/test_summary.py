@@ -48,7 +48,7 @@ def test_points_are_means_over_images() -> None:
     assert (point.encode_seconds, point.decode_seconds) == (0.5, 0.25)
 
 
-def test_the_largest_error_is_that_of_the_worst_picture() -> None:
+def test_the_largest_error_is_that_of_the_worst_image() -> None:
     rows = [row("x", "a", 5, 1.0, 30.0), row("x", "b", 5, 1.0, 30.0)]
     rows[1].metrics["largest_error"] = 9.0
     assert series(rows).points[0].metrics["largest_error"] == 9.0
