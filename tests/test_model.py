@@ -173,3 +173,40 @@ class TestPython:
 
     def test_the_package_shows_its_names_only(self) -> None:
         assert set(dir(calotype)) == {*calotype.__all__, "__version__"}
+
+
+class TestProgressive:
+    """Layers that arrive, of the two that `toy` has."""
+
+    @pytest.fixture
+    def data(self, photo: np.ndarray) -> bytes:
+        return calotype.encode(photo, model="toy")
+
+    def test_it_ends_with_the_layers_that_are_wanted(self, data: bytes) -> None:
+        for layers in (1, 2):
+            images = list(calotype.decode_progressive(io.BytesIO(data), layers=layers))
+            assert len(images) == layers
+            np.testing.assert_array_equal(images[-1].pixels, calotype.decode(data, layers=layers))
+        with pytest.raises(Unsupported, match="2 layers, not 3"):
+            list(calotype.decode_progressive(io.BytesIO(data), layers=3))
+
+    def test_bytes_beyond_the_limit_are_not_looked_at(self, data: bytes) -> None:
+        pieces = [data[start : start + 50] for start in range(0, len(data), 50)]
+        with pytest.warns(calotype.PartialFile, match="1 in number"):
+            (image,) = calotype.decode_progressive(pieces, max_bytes=len(data) - 1)
+        np.testing.assert_array_equal(image.pixels, calotype.decode(data, layers=1))
+        with pytest.raises(calotype.TruncatedFile):
+            list(calotype.decode_progressive(pieces, max_bytes=60))
+
+    def test_a_cut_stream_gives_each_layer_once(self, data: bytes) -> None:
+        with pytest.warns(calotype.PartialFile):
+            assert len(list(calotype.decode_progressive([data[:-1]]))) == 1
+
+
+def test_a_model_reads_what_it_left_to_the_lossless_one() -> None:
+    checker = (255 * (np.indices((40, 50)).sum(0) % 2)).astype(np.uint8)
+    model = calotype.load()
+    data = model.encode(checker)
+    assert calotype.info(data).model != model.name
+    np.testing.assert_array_equal(model.decode(data), checker)
+    np.testing.assert_array_equal(model.decode_batch(model.encode_batch([checker]))[0], checker)

@@ -55,6 +55,8 @@ def test_the_command_line_has_a_flag_for_each(verb: str, options: type[EncodeOpt
         ({"target_bpp": 0}, "must be positive"),
         ({"target_bpp": float("inf")}, "target_bpp inf"),
         ({"quality": 5, "target_bpp": 1}, "only one of quality and target_bpp"),
+        ({"target_psnr": 101}, "target_psnr 101: it must be 0 to 100"),
+        ({"target_psnr": 30, "target_bpp": 1}, "only one of target_bpp and target_psnr"),
         ({"target_bytes": 5, "target_bpp": 1}, "only one of target_bytes and target_bpp"),
         ({"quality": 5, "lossless": True}, "lossless files have no quality"),
         ({"max_error": 5, "lossless": True}, "lossless files have no max_error"),
@@ -65,6 +67,17 @@ def test_the_command_line_has_a_flag_for_each(verb: str, options: type[EncodeOpt
 )
 def test_what_no_encoder_can_do_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(Unsupported, match=message):
+        EncodeOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"quality": True}, {"quality": "40"}, {"threads": None}, {"threads": 1.5}, {"lossless": "no"}, {"effort": 2.0}],
+    ids=str,
+)
+def test_values_of_another_type_are_refused(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(TypeError, match=f"{name} is "):
         EncodeOptions(**options)
 
 
@@ -95,6 +108,9 @@ def test_a_target_is_a_number_of_bytes() -> None:
     assert EncodeOptions(target_bytes=700).target == Target(bytes=700)
     assert Target(bytes=700).limit(10**6) == 700
     assert Target(bpp=0.5).limit(1001) == 62
+    assert Target(psnr=35).limit(1001) is None
+    options = EncodeOptions(target_psnr=35, effort=3)
+    assert (options.target, options.plain) == (Target(psnr=35), EncodeOptions(effort=3))
 
 
 def test_lossless_and_a_bound_choose_the_model() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from calotype.errors import Unsupported
-from calotype.target import CLOSE_ENOUGH, MAX_ENCODES, largest_within
+from calotype.target import CLOSE_ENOUGH, MAX_ENCODES, largest_within, smallest_reaching
 
 CURVES: dict[str, Callable[[float], float]] = {
     "exponential": lambda q: 1000 * math.exp(0.04 * q),
@@ -54,3 +54,31 @@ def test_too_small_a_target_is_refused_with_the_smallest_size() -> None:
     with pytest.raises(Unsupported, match="1,000 bytes, above 999"):
         largest_within(model, 999)
     assert model.asked[-1] == 0
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.77, 1])
+@pytest.mark.parametrize("curve", ["straight", "bent", "steps"])
+def test_the_smallest_file_that_is_good_enough(curve: str, share: float) -> None:
+    decibels: dict[str, Callable[[float], float]] = {
+        "straight": lambda q: 26 + 0.15 * q,
+        "bent": lambda q: 25 + 1.5 * math.sqrt(q),
+        "steps": lambda q: 26 + 0.15 * (q // 5) * 5,
+    }
+    asked = []
+
+    def encode(quality: float) -> tuple[bytes, float]:
+        asked.append(quality)
+        return bytes(int(1000 * math.exp(0.03 * quality))), decibels[curve](quality)
+
+    low, high = decibels[curve](0), decibels[curve](100)
+    target = low + share * (high - low)
+    data = smallest_reaching(encode, target)
+    assert len(asked) <= MAX_ENCODES
+    assert max(decibels[curve](q) for q in asked if len(encode(q)[0]) == len(data)) >= target
+    coded = [encode(step / 10) for step in range(1001)]
+    assert len(data) <= 1.03 * min(len(file) for file, found in coded if found >= target)
+
+
+def test_what_no_quality_reaches_is_said() -> None:
+    with pytest.raises(Unsupported, match=r"the best file of this model has 41.00 dB, below 50"):
+        smallest_reaching(lambda quality: (b"x", 26 + 0.15 * quality), 50)

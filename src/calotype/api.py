@@ -6,6 +6,7 @@ The names here are also names of the package: `calotype.encode`, `calotype.decod
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import IO, TypeAlias, Unpack
 
 from . import io, registry
 from .container import METADATA_TAGS, Buffer, is_calotype, read_chunks, unpack, unpack_header
-from .errors import TruncatedFile, Unsupported, UnsupportedFile, WeightsNotFound
+from .errors import PartialFile, TruncatedFile, Unsupported, UnsupportedFile, WeightsNotFound
 from .image import MODES, Image, Pixels
 from .model import CodedFile, ImageLike, Model, as_array, as_image, check_options, open_model, run_batch
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions
@@ -86,6 +87,8 @@ def encode(
         No sample is off by more than this; for models with a bound.
     target_bytes, target_bpp
         Instead of a quality: the largest file not above this many bytes, or bits per pixel. Metadata counts.
+    target_psnr
+        Instead of a quality: the smallest file of at least so many dB, over the colours that can be seen.
     effort
         For models that have efforts (`Model.info`): a larger number gives a smaller file in more time.
     threads
@@ -220,22 +223,26 @@ def decode_progressive(
     """
     wanted = DecodeOptions.of(**options)
     blocks = iter(lambda: stream.read(BLOCK), b"") if hasattr(stream, "read") else iter(stream)
-    data, layers = bytearray(), 0
+    data, shown = bytearray(), 0
     for block in blocks:
         data += block
-        complete = _count_layers(data)
-        if complete > layers:
-            file = CodedFile.parse(bytes(data), wanted)
+        start = bytes(data[: wanted.max_bytes])
+        layers = min(_count_layers(start), wanted.layers or len(start))
+        if layers > shown:
+            file = CodedFile.parse(start, wanted)
             model = _model_of(file, device)
-            if model.info.layered and file.cut is not None:
-                layers = complete
-                yield model.decode_file(CodedFile(file.header, file.chunks), wanted)
-    yield decode_with(bytes(data), wanted, device)
+            if model.info.layered:
+                shown = layers
+                yield model.decode_file(CodedFile(file.header, file.chunks), replace(wanted, layers=layers))
+    if shown == 0 or shown < (wanted.layers or 0):
+        yield decode_with(bytes(data), wanted, device)  # all of it, or what is wrong with it
+    elif (cut := CodedFile.parse(bytes(data), wanted).cut) is not None and wanted.layers is None:
+        warnings.warn(PartialFile(f"{cut}; decoded its first layers, {shown} in number"), stacklevel=2)
 
 
-def _count_layers(data: bytearray) -> int:
+def _count_layers(data: bytes) -> int:
     """Complete chunks of a codec in the first bytes of a file."""
-    view = memoryview(bytes(data))
+    view = memoryview(data)
     count = 0
     try:
         _, position = unpack_header(view)

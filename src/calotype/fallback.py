@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
-import numpy as np
-
 from .coding.screen import repeats_itself
-from .image import Image
+from .image import Image, psnr
 
 NARROW = 32  # pixels: below, padding costs more than the image
 PLAIN = 8  # times that what is no photo shrinks by copying alone; photographs hardly do
@@ -39,7 +37,7 @@ class Fallback:
         if len(self._data) <= len(data):
             return self._data
         floor = FLOOR + SLOPE * (USUAL if quality is None else quality)
-        return self._data if self._is_screen and _psnr(self._image, decode()) < floor else data
+        return self._data if self._is_screen and psnr(self._image, decode()) < floor else data
 
     def within(self, limit: int) -> bytes | None:
         """The lossless file, if it has at most `limit` bytes."""
@@ -53,14 +51,3 @@ class Fallback:
     @cached_property
     def _is_screen(self) -> bool:
         return repeats_itself(self._image.pixels, self._image.pixels.nbytes // PLAIN)
-
-
-def _psnr(image: Image, decoded: Image) -> float:
-    """PSNR in dB of the colours that can be seen."""
-    colours = image.pixels.shape[-1] - (image.channels in (2, 4))
-    visible = image.pixels[..., -1] > 0 if image.channels in (2, 4) else np.ones(image.pixels.shape[:-1], np.bool_)
-    if not visible.any():
-        return float("inf")
-    difference = image.pixels[visible, :colours].astype(np.float32) - decoded.pixels[visible, :colours]
-    error = float(np.mean(difference**2))
-    return float("inf") if error == 0 else 10 * np.log10(((1 << image.depth) - 1) ** 2 / error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
@@ -154,3 +155,13 @@ class Image:
     def mode(self) -> str:
         """Pillow's name of the colour layout: L, LA, RGB or RGBA."""
         return MODES[self.channels]
+
+
+def psnr(image: Image, decoded: Image) -> float:
+    """PSNR in dB of the colours that can be seen, of two images of one shape; infinite where they are equal."""
+    has_alpha = image.channels in (2, 4)
+    visible = image.pixels[..., -1] > 0 if has_alpha else np.ones(image.pixels.shape[:-1], np.bool_)
+    colours = image.channels - has_alpha
+    difference = image.pixels[visible, :colours].astype(np.float32) - decoded.pixels[visible, :colours]
+    error = float(np.mean(difference**2)) if difference.size else 0.0
+    return math.inf if error == 0 else 10 * math.log10(((1 << image.depth) - 1) ** 2 / error)

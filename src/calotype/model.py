@@ -27,12 +27,12 @@ from .errors import (
     WrongType,
 )
 from .fallback import Fallback
-from .image import Image, Metadata, Pixels
+from .image import Image, Metadata, Pixels, psnr
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions, asked
 from .parallel import at_a_time, in_order
 from .registry import ModelInfo
 from .runtime.engine import resolve_device
-from .target import largest_within
+from .target import largest_within, smallest_reaching
 from .tiling import check_region
 
 if TYPE_CHECKING:
@@ -78,17 +78,15 @@ class Model:
         image = as_image(image, self.is_exact(options))
         check_options(self.card, options)
         _check_capability(self.info, image)
-        plain = replace(options, target_bytes=None, target_bpp=None)
+        plain, target = options.plain, options.target
         fallback = self._fallback(image, plain)
-        if options.target is not None:
-            return self._encode_within(image, plain, options.target.limit(image.pixels[..., 0].size), fallback)
+        if target is not None and target.psnr is not None:
+            return self._encode_reaching(image, plain, target.psnr, fallback)
+        if target is not None and (limit := target.limit(image.pixels[..., 0].size)) is not None:
+            return self._encode_within(image, plain, limit, fallback)
         payload = self.codec.encode(image, plain)
         data = self._pack(image, payload)
-        if fallback is None:
-            return data
-        written = replace(payload, wire_version=payload.wire_version or self.info.wire_version)
-        shown = DecodeOptions(threads=plain.threads)
-        return fallback.instead_of(data, plain.quality, lambda: self.codec.decode(written, shown))
+        return data if fallback is None else fallback.instead_of(data, plain.quality, lambda: self._shown(payload))
 
     def is_exact(self, options: EncodeOptions) -> bool:
         """Whether files coded so give back every sample."""
@@ -115,7 +113,10 @@ class Model:
     def decode_with(self, data: Buffer, options: DecodeOptions) -> Image:
         """As `decode_image`, with the options in one object."""
         file = CodedFile.parse(data, options)
-        if not self.card.reads_files_of(file.header.codec, file.header.digest):
+        named = file.header.codec, file.header.digest
+        if self.exact is not None and self.exact.reads_files_of(*named):  # an image that was left to it
+            return open_model(self.exact, self.device).decode_file(file, options)
+        if not self.card.reads_files_of(*named):
             raise Unsupported(f"the file was not coded with {self.name}; calotype.decode finds the right model")
         return self.decode_file(file, options)
 
@@ -186,6 +187,26 @@ class Model:
             )
         return data
 
+    def _encode_reaching(self, image: Image, options: EncodeOptions, wanted: float, fallback: Fallback | None) -> bytes:
+        """The smallest file of at least so many dB."""
+
+        def encode(quality: float | None) -> tuple[bytes, float]:
+            payload = self.codec.encode(image, replace(options, quality=quality))
+            return self._pack(image, payload), psnr(image, self._shown(payload))
+
+        if self.info.accepts("quality"):
+            data = smallest_reaching(encode, wanted)
+            return data if fallback is None else fallback.within(len(data)) or data
+        data, found = encode(None)
+        if found < wanted:
+            raise Unsupported(f"the file of {self.name} has {found:.2f} dB, below {wanted:g}; it has one quality only")
+        return data
+
+    def _shown(self, payload: Payload) -> Image:
+        """What a payload of this model decodes to."""
+        version = self.info.wire_version if payload.wire_version is None else payload.wire_version
+        return self.codec.decode(replace(payload, wire_version=version), DecodeOptions())
+
     def _fallback(self, image: Image, options: EncodeOptions) -> Fallback | None:
         """What an image becomes that this model is not for, if there is a model for it."""
         if self.exact is None or not self.exact.info.takes_image(image):
@@ -196,6 +217,8 @@ class Model:
     def _pack(self, image: Image, payload: Payload) -> bytes:
         version = self.info.wire_version if payload.wire_version is None else payload.wire_version
         header = Header(self.card.codec, version, self.card.digest, payload.shape, payload.depth)
+        if lower := [chunk.tag for chunk in payload.chunks if not chunk.tag.isupper()]:
+            raise ValueError(f"the codec {self.info.name!r} wrote a chunk {lower[0]!r}; its own have upper-case tags")
         return pack(header, [*_metadata_chunks(image.metadata), *payload.chunks])
 
 

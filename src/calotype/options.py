@@ -7,10 +7,11 @@ The command line makes its flags from these fields.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any, NamedTuple, TypedDict
 
-from .errors import Unsupported
+from .errors import Unsupported, WrongType
 
 DEFAULT_MAX_PIXELS = 500_000_000
 
@@ -44,18 +45,19 @@ def _flag(*names: str, help: str, **more: Any) -> dict[str, Flag]:
 
 @dataclass(frozen=True)
 class Target:
-    """The largest size that a file may have: one of both is given."""
+    """What a file must keep to, in place of a quality: one of these is given."""
 
     bytes: int | None = None
     bpp: float | None = None
     """Bits per pixel, over all views."""
+    psnr: float | None = None
+    """In dB, of the colours that can be seen: the smallest file that reaches it."""
 
-    def limit(self, pixels: int) -> int:
-        """Largest size in bytes for an image of so many pixels."""
+    def limit(self, pixels: int) -> int | None:
+        """Largest size in bytes for an image of so many pixels, if a size is what is asked for."""
         if self.bytes is not None:
             return self.bytes
-        assert self.bpp is not None
-        return int(self.bpp * pixels / 8)
+        return None if self.bpp is None else int(self.bpp * pixels / 8)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class EncodeOptions:
         default=None,
         metadata=_flag("--target-bpp", least=0, served=True, help="Largest file of at most so many bits per pixel."),
     )
+    target_psnr: float | None = field(
+        default=None,
+        metadata=_flag("--target-psnr", least=0, most=100, served=True, help="Smallest file of at least so many dB."),
+    )
     threads: int = field(
         default=0,
         metadata=_flag("-T", "--threads", least=0, served=True, help="Processor threads; 0: up to the machine."),
@@ -112,7 +118,8 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
-        rates = [name for name in ("quality", "target_bytes", "target_bpp") if getattr(self, name) is not None]
+        choices = ("quality", "target_bytes", "target_bpp", "target_psnr")
+        rates = [name for name in choices if getattr(self, name) is not None]
         if len(rates) > 1:
             raise Unsupported(f"give only one of {' and '.join(rates)}")
         if self.target_bpp == 0:
@@ -125,10 +132,14 @@ class EncodeOptions:
 
     @property
     def target(self) -> Target | None:
-        """The size that the file may have, if one is asked for."""
-        if self.target_bytes is None and self.target_bpp is None:
-            return None
-        return Target(self.target_bytes, self.target_bpp)
+        """What the file must keep to in place of a quality, if that is asked for."""
+        target = Target(self.target_bytes, self.target_bpp, self.target_psnr)
+        return None if target == Target() else target
+
+    @property
+    def plain(self) -> EncodeOptions:
+        """The same without a target: what a codec gets."""
+        return replace(self, target_bytes=None, target_bpp=None, target_psnr=None)
 
 
 class EncodeKeywords(TypedDict, total=False):
@@ -139,6 +150,7 @@ class EncodeKeywords(TypedDict, total=False):
     effort: int | None
     target_bytes: int | None
     target_bpp: float | None
+    target_psnr: float | None
     threads: int
 
 
@@ -201,7 +213,7 @@ class DecodeOptions:
         region, view = keywords.pop("region", None), keywords.pop("view", None)
         return cls(
             region=None if region is None else Region(*region),
-            view=(view,) if isinstance(view, int) else view,
+            view=(int(view),) if isinstance(view, Integral) else view,
             **keywords,
         )
 
@@ -231,9 +243,23 @@ def asked(options: EncodeOptions | DecodeOptions) -> Iterator[str]:
             yield entry.name
 
 
+def _check_type(name: str, value: object, kind: str) -> None:
+    """Refuse what is of another type than the field's, as `True` where a number belongs. Raises `WrongType`."""
+    if value is None:
+        fits = "None" in kind
+    elif kind.startswith(("int", "float")):
+        fits = isinstance(value, Integral if kind.startswith("int") else Real) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, bool) if kind == "bool" else isinstance(value, tuple)
+    if not fits:
+        raise WrongType(f"{name} is {kind.replace('|', 'or')}, not {value!r}")
+
+
 def _check_ranges(options: EncodeOptions | DecodeOptions) -> None:
+    kinds = {entry.name: str(entry.type) for entry in fields(options)}
     for name, flag in flags(type(options)).items():
         value = getattr(options, name)
+        _check_type(name, value, kinds[name])
         if value is None or isinstance(value, (bool, tuple)):
             continue
         too_small = flag.least is not None and not value >= flag.least  # `not` refuses NaN

@@ -1,4 +1,4 @@
-"""Search for the quality whose file is as large as allowed: real files, no estimates."""
+"""Search for the quality whose file is as large as allowed, or good enough: real files, no estimates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from .errors import Unsupported
 MAX_ENCODES = 12
 CLOSE_ENOUGH = 0.998  # of the target; a further encode would win less than its time is worth
 _NARROW = 0.01  # in quality
+_NEAR = 0.02  # dB: a further encode would win less than its time is worth
+_PER_DECIBEL = 0.27  # the bracket's unit, ln(bytes), per dB: 15 dB on 100 steps of quality
 _SLOPE = 0.04  # ln(bytes) per step of quality where 100 steps span 0.05 to 2.5 bpp; only a first guess
 
 
@@ -36,6 +38,34 @@ def largest_within(encode: Callable[[float], bytes], target: int) -> bytes:
             best = data
         bracket.narrow(quality, math.log(len(data) / target))
         if best and (bracket.done or len(best) >= CLOSE_ENOUGH * target):
+            break
+    return best
+
+
+def smallest_reaching(encode: Callable[[float], tuple[bytes, float]], target: float) -> bytes:
+    """Smallest file that `encode(quality)` gives, with its PSNR, of at least `target` dB, in at most 12 encodes.
+
+    PSNR is taken to grow with quality. Where it does not grow everywhere, the file may be larger than the smallest,
+    never worse than the target.
+
+    Raises
+    ------
+    Unsupported
+        Not even quality 100 is good enough; the message says how good it is.
+    """
+    bracket = _Bracket()
+    best = b""
+    for left in reversed(range(MAX_ENCODES)):
+        quality = bracket.next() if left or best else 100.0
+        data, psnr = encode(quality)
+        if psnr < target and quality == 100:
+            raise Unsupported(f"the best file of this model has {psnr:.2f} dB, below {target:g}; take a lossless model")
+        if psnr >= target and (not best or len(data) < len(best)):
+            best = data
+        bracket.narrow(quality, (min(psnr, 100.0) - target) * _PER_DECIBEL)
+        if best and (bracket.done or (bracket.high_error is not None and 0 <= psnr - target < _NEAR)):
+            break
+        if bracket.high == 0:  # quality 0 is more than good enough
             break
     return best
 

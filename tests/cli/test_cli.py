@@ -639,3 +639,46 @@ def test_layers_and_cut_files(run: Run, images: dict[str, np.ndarray]) -> None:
     Path("cut.calo").write_bytes(Path("b.calo").read_bytes()[:-1])
     assert "cut off" in error_line(run("decode", "cut.calo", "-o", "x.png"))
     assert f"{MODEL} takes no layers" in error_line(run("decode", "b.calo", "-o", "x.png", "--layers", 1))
+
+
+def test_existing_views_are_skipped(run: Run, texture: Callable[..., np.ndarray]) -> None:
+    for number in range(2):
+        Pillow.fromarray(texture(12, 10, 3, number)).save(f"v{number}.png")
+    assert run("encode", "v0.png", "v1.png", "--views", "-o", "pair.calo", "-m", "toy").status == 0
+    Path("pair.png").write_bytes(b"something else")
+    assert run("decode", "pair.calo", "-n").status == 0
+    assert Path("pair.1.png").exists()
+    Path("pair.1.png").unlink()
+    (record,) = run("decode", "pair.calo", "-n", "--json").objects
+    assert Path("pair.1.png").exists()
+    assert record["output"] != "pair.png"
+    assert "skipped" in run("decode", "pair.calo", "-n").err
+    Path("more").mkdir()
+    Path("v1.png").rename("more/v1.png")
+    Path("v0.png").rename("more/v0.png")
+    Path("all").mkdir()
+    Path("more").rename("all/more")
+    assert run("encode", "all", "-r", "--views", "-o", "deep.calo", "-m", "toy").status == 0
+    assert calotype.info(Path("deep.calo").read_bytes()).views == (2,)
+
+
+def test_an_empty_argument_is_no_folder(run: Run, images: dict[str, np.ndarray]) -> None:
+    for verb in ("encode", "decode"):
+        result = run(verb, "", "-o", "out")
+        assert result.status == 2
+        assert "an input is empty" in error_line(result)
+
+
+def test_a_cut_file_is_not_good(run: Run, images: dict[str, np.ndarray]) -> None:
+    assert run("encode", "in/a.png", "-o", "a.calo", "-m", "toy").status == 0
+    Path("cut.calo").write_bytes(Path("a.calo").read_bytes()[:-1])
+    result = run("verify", "cut.calo")
+    assert result.status == 1
+    assert "cut.calo" in error_line(result)
+
+
+def test_what_became_lossless_is_said(run: Run) -> None:
+    Pillow.fromarray((255 * (np.indices((64, 64)).sum(0) % 2)).astype(np.uint8)).save("checker.png")
+    (record,) = run("encode", "checker.png", "-o", "c.calo", "-q", 30, "--json").objects
+    assert record["model"] == calotype.info(Path("c.calo").read_bytes()).model
+    assert "without loss" in str(record["notes"])

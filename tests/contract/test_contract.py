@@ -16,7 +16,7 @@ import calotype
 from calotype import container
 from calotype.codec import Chunk
 from calotype.errors import CorruptFile, PartialFile, Unsupported
-from calotype.image import Image, empty
+from calotype.image import Image, empty, psnr
 from calotype.options import DecodeOptions, EncodeOptions, asked, flags
 from tests import specimens
 
@@ -262,6 +262,20 @@ def test_a_target_is_kept_or_refused(model: calotype.Model, texture: Texture) ->
     assert len(model.encode(pixels, target_bytes=whole)) <= whole
     with pytest.raises(Unsupported):
         model.encode(pixels, target_bytes=20)  # less than a header
+
+
+def test_a_target_of_quality_is_reached_with_little_more(model: calotype.Model, texture: Texture) -> None:
+    image = calotype.Image(texture(64, 96, 3))
+    ends = (0.0, 60.0) if model.info.accepts("quality") else (None, None)
+    low, high = (psnr(image, calotype.decode_image(model.encode(image, quality))) for quality in ends)
+    target = min((low + high) / 2, 99.0)
+    data = model.encode(image, target_psnr=target)
+    assert target <= psnr(image, calotype.decode_image(data))
+    if model.info.accepts("quality"):
+        assert len(model.encode(image, 0)) <= len(data) <= len(model.encode(image, 60))
+    if not model.info.lossless and model.name.startswith("vae"):
+        with pytest.raises(Unsupported, match="below 99"):
+            model.encode(image, target_psnr=99)
 
 
 # --- equal results ----------------------------------------------------------------------------------------------------

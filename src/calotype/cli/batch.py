@@ -25,6 +25,7 @@ from .jobs import STREAM, Job, Made, Make, Record
 if TYPE_CHECKING:
     from ..image import Image
 
+HEADER_BYTES = 512  # more than any header has
 AHEAD = 100  # jobs per process that may be done before an earlier one is: so many records wait to be reported in order
 
 _EXISTS = "{} exists; add -f to overwrite it, or -n to skip it"
@@ -48,9 +49,14 @@ def run_files(
 
     def work(make: Make, job: Job) -> Record:
         assert job.output is not None
-        if skip and job.output != STREAM and os.path.isfile(job.output):
-            return {"input": job.input, "output": job.output, "skipped": True}
+        done = {"input": job.input, "output": job.output, "skipped": True}
+        if skip and job.output != STREAM and os.path.isfile(job.output) and not _has_views(job.input):
+            return done
         record, files, notes = make(job)
+        if skip and len(files) > 1:
+            files = tuple(file for file in files if not os.path.isfile(file[0]))
+            if not files:
+                return done
         for path, _ in files:
             check_output(job, path, force)
         with writing:
@@ -77,6 +83,18 @@ def run_files(
                 finally:
                     with writing:  # whoever writes has ended, and nobody begins
                         stopped = True
+
+
+def _has_views(name: str) -> bool:
+    """Whether this is a file with several views, whose outputs have other names than planned."""
+    from ..container import unpack_header
+
+    try:
+        with open(name, "rb") as file:
+            header, _ = unpack_header(memoryview(file.read(HEADER_BYTES)))
+    except (OSError, CalotypeError):
+        return False
+    return len(header.shape) > 3
 
 
 def refuse_both(force: bool, skip: bool) -> None:
@@ -286,7 +304,8 @@ def _report_failure(job: Job, error: Exception, as_json: bool, note: Callable[[s
 def _line(record: Record) -> str:
     if "skipped" in record:
         return f"{record['input']}: skipped, {record['output']} exists"
-    goal = f" -> {record['output']}" if record["output"] is not None else ""
+    made = record["output"]
+    goal = "" if made is None else f" -> {', '.join(made) if isinstance(made, list) else made}"
     return (
         f"{record['input']}{goal}: {record['width']}x{record['height']} {record['mode']}, "
         f"{record['bytes']:,} bytes, {record['bpp']:.3f} bpp, {record['seconds']:.2f} s"

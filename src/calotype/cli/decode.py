@@ -77,6 +77,8 @@ class _Decode:
                 image = replace(image, metadata=Metadata())
             files = _files(job, image)
         record = record_of(job, image, len(data), time.perf_counter() - started, header.pixels)
+        if len(files) > 1:
+            record["output"] = [path for path, _ in files]
         return Made(record, files, tuple(notes))
 
 

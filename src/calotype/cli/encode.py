@@ -59,7 +59,7 @@ def encode(
     from ..runtime.engine import resolve_device
 
     if views:
-        work = [plan_views(inputs, out, api.ENDING, IMAGE_ENDINGS, json)]
+        work = [plan_views(inputs, out, api.ENDING, IMAGE_ENDINGS, recursive=recursive, as_json=json)]
     else:
         inputs, out = split_output(inputs, out, {api.ENDING})
         work = plan(inputs, out, api.ENDING, IMAGE_ENDINGS, recursive=recursive, as_json=json)
@@ -107,7 +107,10 @@ class _Encode:
             if self.strip:
                 image = replace(image, metadata=Metadata())
             data = model.encode_with(image, self.options)
-        record = record_of(job, image, len(data), time.perf_counter() - started, model=model.name)
+            coder = api.info(data).model
+            if coder != model.name:
+                notes.append(f"{coder} codes it, without loss: no photograph, and smaller or better so")
+        record = record_of(job, image, len(data), time.perf_counter() - started, model=coder)
         return Made(record, ((job.output, data),), tuple(notes))
 
     def _read(self, job: Job, exact: bool) -> Image:

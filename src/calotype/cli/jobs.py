@@ -73,9 +73,11 @@ def plan(
     return jobs
 
 
-def plan_views(inputs: list[str], out: str | None, ending: str, endings: Collection[str], as_json: bool) -> Job:
+def plan_views(
+    inputs: list[str], out: str | None, ending: str, endings: Collection[str], *, recursive: bool, as_json: bool
+) -> Job:
     """All inputs as the views of one image, in the order given; the result lies beside the first of them."""
-    files = [file.name for file in _expand(inputs, endings, False)[0]]
+    files = [file.name for file in _expand(inputs, endings, recursive)[0]]
     if STREAM in files:
         raise typer.BadParameter("views are files; - (stdin) is none")
     job = Job(files[0], _single(files[0], out, ending), tuple(files))
@@ -104,6 +106,8 @@ class _Found(NamedTuple):
 def _expand(inputs: list[str], endings: Collection[str], recursive: bool) -> tuple[list[_Found], bool]:
     """All input files, and whether they are a batch."""
     files: list[_Found] = []
+    if "" in inputs:
+        raise typer.BadParameter("an input is empty; . is the folder one is in")
     for name in inputs:
         if name == STREAM or not Path(name).is_dir():
             files.append(_Found(name))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Annotated
 
 import typer
 
+from ..errors import CorruptFile, PartialFile
 from .batch import read_bytes, record_of, run
 from .jobs import Job, Record
 from .options import LIMIT, Json, MaxPixels, Threads
@@ -24,7 +26,12 @@ def verify(
     def work(job: Job) -> Record:
         started = time.perf_counter()
         data = read_bytes(job.input)
-        image = api.decode_image(data, threads=threads, max_pixels=max_pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PartialFile)
+            try:
+                image = api.decode_image(data, threads=threads, max_pixels=max_pixels)
+            except PartialFile as cut:
+                raise CorruptFile(str(cut)) from None
         if not json:
             print(f"{job.input}: good, {image.width}x{image.height} {image.mode}")
         return record_of(job, image, len(data), time.perf_counter() - started)
