@@ -61,7 +61,7 @@ def _bar(transient: bool = False) -> Progress:
         BarColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=transient,
     )
