@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .failures import say
+from .failures import need, say
 
 
 def report(
@@ -38,6 +38,7 @@ def report(
     rates = at or [0.5]
     if min(rates) <= 0:
         raise typer.BadParameter("--at takes rates above 0")
+    need("pyarrow", "scipy", "plotly", "matplotlib")
     bench = load_bench(folder, published)
     target = out or folder / "index.html"
     target.parent.mkdir(parents=True, exist_ok=True)
