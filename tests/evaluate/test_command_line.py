@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image as Pillow
 
 pytest.importorskip("pyarrow")
 
+from calotype.cli.progress import bench_bar
 from calotype.evaluate.tables.folder import ROWS, load_bench
 from calotype.evaluate.tables.rows import Row, read_table
 
@@ -77,14 +79,64 @@ def test_requests_that_make_no_sense(
     assert not (tmp_path / "out").exists()
 
 
-def test_rivals_that_are_not_installed_are_left_out(
+@pytest.mark.parametrize(
+    ("module", "options", "extra"),
+    [
+        ("pyarrow", [], "'calotype[bench]'"),
+        ("ssimulacra2", ["--metrics", "psnr,ssimulacra2"], "'calotype[bench]'"),
+        ("torch", ["--metrics", "lpips_squeeze"], "'calotype[train]'"),
+        ("lpips", ["--metrics", "lpips_alex"], "lpips"),
+        ("pillow_heif", ["--rivals", "png,heic-444"], "'calotype[bench]'"),
+        ("imagecodecs", ["--rivals", "usual,jxl-e7"], "'calotype[bench]'"),
+    ],
+)
+def test_what_is_not_installed_is_said_before_anything_is_measured(
+    calotype_cli: Run,
+    module: str,
+    options: list[str],
+    extra: str,
+    small_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    ran = calotype_cli("bench", small_set, "--codecs", "none", *options, "--out", tmp_path / "out")
+    assert ran.status == 1
+    assert ran.stderr.count("\n") == 1
+    assert ran.stderr.endswith(f"{module} is not installed; run: pip install {extra}\n")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("module", ["pyarrow", "scipy", "plotly", "matplotlib"])
+def test_a_report_asks_for_what_it_needs_first(
+    calotype_cli: Run, module: str, bench_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    ran = calotype_cli("report", bench_folder, "-o", tmp_path / "page.html")
+    assert (ran.status, ran.stderr) == (
+        1, f"calotype: error: {module} is not installed; run: pip install 'calotype[bench]'\n",
+    )  # fmt: skip
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_bar_ends_with_nothing_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count(step=10)
+    monkeypatch.setattr("rich.console.monotonic", lambda: float(next(ticks)))
+    with bench_bar("measuring") as advance:
+        for done in range(3):
+            advance(done, 2, "toy.plain")
+    assert "measuring toy.plain 2/2" in (said := capsys.readouterr().err)
+    assert said.split()[-2:] == ["left", "0:00:00"]
+
+
+def test_rivals_of_a_group_that_are_not_installed_are_left_out(
     calotype_cli: Run, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    options = ["--codecs", "none", "--rivals", "png,jxl-e7", "--speed", "none", "--out", tmp_path / "out"]
+    options = ["--codecs", "none", "--rivals", "png,lossless-16", "--speed", "none", "--out", tmp_path / "out"]
     ran = calotype_cli("bench", small_set, *options)
     assert ran.status == 0, ran.stderr
-    assert "left out: jxl-e7" in ran.stderr
+    assert "left out: jxl-lossless-e7: imagecodecs is not installed" in ran.stderr
     assert {row.codec for row in read_table(tmp_path / "out" / ROWS, Row)} == {"png"}
 
 

@@ -239,9 +239,9 @@ def _progress(total: int, verb: str | None) -> Iterator[tuple[Callable[[], None]
 def _with_a_bar(verb: str, make: Make, job: Job) -> Made:
     """What `make` makes of the only job, while its tiles are counted on stderr."""
     from ..parallel import heard_by
-    from .progress import tiles_bar
+    from .progress import passing_bar
 
-    with tiles_bar(verb) as advance, heard_by(advance):
+    with passing_bar(verb) as advance, heard_by(advance):
         return beside(make, job)
 
 

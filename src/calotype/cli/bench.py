@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .failures import say
+from .failures import need, say
 from .progress import bench_bar
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def bench(
     from ..evaluate.measure.run import bench as measure
     from ..parallel import cores
 
+    need("pyarrow")
     found = find_images(images, _shape(views), rgb=rgb)
     subjects = _subjects(codecs, rivals, _numbers(qualities))
     chosen = find_metrics(_words(metrics) or DEFAULT_METRICS)
@@ -96,8 +97,9 @@ def bench(
 
 
 def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
-    """Models first, then those rivals that are installed; what is not is said."""
+    """Models first, then rivals. What is not installed is refused if it was named, and left out if its group was."""
     from ..api import list_models, load
+    from ..errors import Unsupported
     from ..evaluate.measure.subjects import QUALITIES, Own
     from ..evaluate.rivals import find_rivals
 
@@ -105,10 +107,13 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
     words = _words(codecs) or [load().name]
     names = [name for word in words for name in (installed if word == ALL else [word])]
     found: list[Rival] = [Own(name, ladder or QUALITIES) for name in names if name != NONE]
-    for rival in find_rivals([name for name in _words(rivals) if name != NONE]):
+    named = [name for name in _words(rivals) if name != NONE]
+    for rival in find_rivals(named):
         reason = rival.missing()
         if reason is None:
             found.append(rival)
+        elif rival.name in named:
+            raise Unsupported(f"{rival.name} cannot be measured: {reason}")
         else:
             say(f"left out: {rival.name}: {reason}")
     if not found:

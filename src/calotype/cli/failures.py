@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from ..errors import CalotypeError
@@ -51,6 +52,12 @@ def flush_output() -> None:
             sys.stdout.flush()
     except OSError as error:
         raise OutputFailed(error.errno, error.strerror) from None
+
+
+def need(*modules: str) -> None:
+    """Import what a command will need before it begins. Raises `ModuleNotFoundError`, see `explain`."""
+    for module in modules:
+        import_module(module)
 
 
 def explain(error: Exception) -> str:

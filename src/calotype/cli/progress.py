@@ -36,8 +36,8 @@ def bench_bar(doing: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def tiles_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar over the tiles of an image, if it has several; call it with the number done and that of all."""
+def passing_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over parts, if there are several, that goes when they are done; call it with the number done and of all."""
     with ExitStack() as shown:
         bar: Progress | None = None
 
@@ -61,7 +61,7 @@ def _bar(transient: bool = False) -> Progress:
         BarColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=transient,
     )

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .failures import say
+from .failures import need, say
+from .progress import passing_bar
 
 
 def report(
@@ -16,8 +17,8 @@ def report(
         Path | None, typer.Option("-o", "--output", help="The page. Default: index.html in DIR; plots lie beside it.")
     ] = None,
     at: Annotated[
-        list[float] | None, typer.Option(help="Bits per pixel at which images are shown; may be repeated.")
-    ] = None,
+        float, typer.Option(help="Bits per pixel near which images are shown at first; the page offers all.")
+    ] = 0.5,
     images: Annotated[
         int | None, typer.Option(min=0, help="Show only the first so many of each set; 0: none. Default: all.")
     ] = None,
@@ -27,21 +28,23 @@ def report(
 ) -> None:
     """Make a page of what was measured: curves, tables, and images side by side.
 
-    The page is one file that any browser shows without a network. It holds the images too, about 2 MB for each, if
-    the bench kept its files. Beside it come the curves of each set as PNG and SVG.
+    Any browser shows the page without a network. If the bench kept its files, the page shows them at every quality
+    that was run, so keep it with DIR; beside files that no browser knows come lossless WebP files of them. Beside the
+    page come the curves of each set as PNG and SVG.
     """
     from ..evaluate.report.html import page
     from ..evaluate.report.plot import plot
     from ..evaluate.tables.folder import load_bench
     from ..io import write_bytes
 
-    rates = at or [0.5]
-    if min(rates) <= 0:
+    if at <= 0:
         raise typer.BadParameter("--at takes rates above 0")
+    need("pyarrow", "scipy", "plotly", "matplotlib")
     bench = load_bench(folder, published)
     target = out or folder / "index.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = page(bench, at=rates, images=images, report=say)
+    with passing_bar("showing") as advance:
+        text = page(bench, folder=target.parent, at=at, images=images, report=say, advance=advance)
     write_bytes(target, text.encode())
     for name, measured in bench.sets.items():
         if measured.of_kind("lossy"):

@@ -90,7 +90,6 @@ def test_the_nearest_point_is_nearest_as_a_ratio() -> None:
     found = series(along("x"))  # 0.25, 0.5, 1, 2
     assert found.nearest(0.8).bpp == 1.0
     assert found.nearest(0.7).bpp == 0.5
-    assert found.nearest_row(1.3, "a").quality == 2
 
 
 def test_differences_are_those_of_bd() -> None:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from ...errors import CalotypeError, Unsupported
 from ...image import Image
 from ...io import encode_image
+from ..rivals.libraries import missing_package
 from ..tables.published import data_folder
 from .ms_ssim import SMALLEST_SIDE, ms_ssim
 
@@ -206,8 +206,8 @@ def _perceptual_folder() -> Path:
 
 
 def _no_lpips() -> str | None:
-    if find_spec("torch") is None:
-        return "torch is not installed; run: pip install 'calotype[train]'"
+    if reason := missing_package("torch", "pip install 'calotype[train]'"):
+        return reason
     try:
         _lpips()
     except CalotypeError as error:
@@ -215,8 +215,12 @@ def _no_lpips() -> str | None:
     return None
 
 
-def _no_package(name: str, extra: str) -> Callable[[], str | None]:
-    return lambda: None if find_spec(name) else f"{name} is not installed; run: pip install {extra}"
+def _no_lpips_package() -> str | None:
+    return missing_package("lpips", "pip install lpips")
+
+
+def _no_ssimulacra2() -> str | None:
+    return missing_package("ssimulacra2")
 
 
 METRICS = {
@@ -227,8 +231,8 @@ METRICS = {
         Metric("ms_ssim", "MS-SSIM", "higher", _ms_ssim),
         Metric("largest_error", "largest error", "lower", _largest_error),
         Metric("lpips_squeeze", "LPIPS (SqueezeNet)", "lower", _lpips_squeeze, _no_lpips),
-        Metric("lpips_alex", "LPIPS (AlexNet)", "lower", _lpips_alex, _no_package("lpips", "lpips")),
-        Metric("ssimulacra2", "SSIMULACRA 2", "higher", _ssimulacra2, _no_package("ssimulacra2", "'calotype[bench]'")),
+        Metric("lpips_alex", "LPIPS (AlexNet)", "lower", _lpips_alex, _no_lpips_package),
+        Metric("ssimulacra2", "SSIMULACRA 2", "higher", _ssimulacra2, _no_ssimulacra2),
     )
 }
 DEFAULT_METRICS = ("psnr", "psnr_y", "ms_ssim", "largest_error")

@@ -1,14 +1,14 @@
 """What a bench measured as one HTML page: curves, tables, and images under a slider; no server, no network.
 
-The page holds all it needs: Plotly from the installed package, our own small script and style from `assets`, the
-figures as JSON, and the images.
+The page holds all it needs but the images, which lie in the folder of the bench: Plotly from the installed package, our
+own small script and style from `assets`, and the figures as JSON.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -19,26 +19,36 @@ from ..tables.series import Point
 from ..tables.speeds import speeds
 from ..tables.summary import ImageSet
 from . import markup, sections
-from .viewer import Say, shown_images, viewer
+from .viewer import Advance, Say, shown_images, viewer
 
 
 def page(
-    bench: Bench, *, at: Sequence[float] = (0.5,), images: int | None = None, report: Say = lambda line: None
+    bench: Bench,
+    *,
+    folder: Path | None = None,
+    at: float = 0.5,
+    images: int | None = None,
+    report: Say = lambda line: None,
+    advance: Advance = lambda done, total: None,
 ) -> str:
     """The whole page.
 
     Parameters
     ----------
+    folder
+        Where the page will lie. None: in the folder of the bench.
     at
-        Rates in bits per pixel at which the viewer shows images.
+        Rate in bits per pixel near which the viewer begins.
     images
         Only the first so many of each set are shown; 0: none, None: all.
     report
         Gets a line about each file that cannot be shown.
+    advance
+        Gets the number of images that are ready to be shown, and that of all.
     """
     from plotly.offline import get_plotlyjs
 
-    shown = list(shown_images(bench, at, images, report))
+    shown = shown_images(bench, folder or bench.folder, images, report, advance)
     parts = [
         sections.verdicts(bench), *map(sections.curves, bench.sets.values()), sections.speed(bench),
         sections.lossless(bench), sections.near_lossless(bench), viewer(shown), sections.origin(bench),
@@ -48,7 +58,8 @@ def page(
         "sets": {name: _set_data(measured) for name, measured in bench.sets.items()},
         "metrics": {name: {"title": metric.title, "better": metric.better} for name, metric in METRICS.items()},
         "speeds": [asdict(speed) for speed in speeds(bench.timings)],
-        "images": [{key: value for key, value in image.items() if key != "shown"} for image in shown],
+        "images": shown,
+        "at": at,
     }
     return Template(markup.asset("report.html")).substitute(
         title=markup.text(f"Bench: {', '.join(bench.sets)}"),
@@ -57,10 +68,6 @@ def page(
         plotly=get_plotlyjs(),
         script=markup.asset("report.js"),
         data=markup.as_json(data),
-        images="\n".join(
-            f'<script type="application/json" id="image-{k}">{markup.as_json(image["shown"])}</script>'
-            for k, image in enumerate(shown)
-        ),
     )
 
 

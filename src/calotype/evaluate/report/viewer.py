@@ -1,93 +1,107 @@
-"""The viewer of the HTML page: the images themselves, as browsers can show them.
+"""The viewer of the HTML page: the images themselves, in files that browsers can show.
 
-Files that browsers know go in as they are, all others as lossless WebP of what they decode to.
+The page names the files and does not hold them: a set at all its qualities is hundreds of megabytes. Coded files that
+browsers know are shown as they are; beside each other one comes a lossless WebP of what it decodes to.
 """
 
 from __future__ import annotations
 
-import base64
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image as Pillow
 
 from ...errors import CalotypeError
 from ...image import Image
-from ...io import read_image
+from ...io import read_image, write_bytes
+from ...parallel import cores, in_order
 from ..measure.images import to_rgb
 from ..measure.subjects import decode_kept
 from ..tables.folder import Bench
 from ..tables.rows import Row
 from . import markup
 
-SHOWN_BY_BROWSERS = {".jpg": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif", ".png": "image/png"}
-NEAR = 1.25  # the viewer shows a codec only where its rate is within this factor of the one asked for
+SHOWN_BY_BROWSERS = {".jpg", ".webp", ".avif", ".png"}
 
 Say = Callable[[str], None]
+Advance = Callable[[int, int], None]
 
 
-def shown_images(bench: Bench, at: Sequence[float], limit: int | None, report: Say) -> Iterator[dict[str, Any]]:
-    """The images whose files were kept: of each the original, and each lossy codec at each rate."""
+def shown_images(bench: Bench, folder: Path, limit: int | None, report: Say, advance: Advance) -> list[dict[str, Any]]:
+    """The images whose files were kept: of each the original, and each lossy codec at all that it was run at.
+
+    Parameters
+    ----------
+    folder
+        Where the page lies; it names the files from there.
+    """
+    found = [rows for rows in _rows_by_image(bench, limit) if bench.original(rows[0]).is_file()]
+    images = []
+    for done, rows in enumerate(found):
+        first = rows[0]
+        advance(done, len(found))
+        original = _beside(bench.original(first), read_image)
+        shown = [{"codec": "original", "title": "Original", "quality": None, "file": _address(original, folder)}]
+        shown += filter(None, in_order(partial(_shown, bench, folder, report), rows, cores()))
+        images.append(
+            {"set": first.set, "name": first.image, "width": first.width, "height": first.height, "shown": shown}
+        )
+    advance(len(found), len(found))
+    return images
+
+
+def _rows_by_image(bench: Bench, limit: int | None) -> list[list[Row]]:
+    """Of each image that has any, the rows of lossy codecs: by codec, the smallest file first."""
+    found = []
     for measured in bench.sets.values():
+        lossy = [series for series in measured.series.values() if series.kind == "lossy"]
         for name in measured.images[:limit]:
-            rows = {
-                series.codec: [row for row in series.rows if row.image == name] for series in measured.of_kind("lossy")
-            }
-            first = next((row for of_codec in rows.values() for row in of_codec), None)
-            if first is None or not bench.original(first).is_file():
-                continue
-            shown = [_original(bench.original(first))]
-            for rate in at:
-                for series in measured.of_kind("lossy"):
-                    if rows[series.codec]:
-                        row = series.nearest_row(rate, name)
-                        shown += _shown(bench.file(row), row, rate, report)
-            yield {
-                "set": measured.name, "name": name, "width": first.width, "height": first.height, "rates": list(at),
-                "shown": shown,
-            }  # fmt: skip
+            by_codec = ([row for row in series.rows if row.image == name] for series in lossy)
+            found.append([row for rows in by_codec for row in sorted(rows, key=lambda row: row.bpp)])
+    return [rows for rows in found if rows]
 
 
-def _original(path: Path) -> dict[str, Any]:
-    return {"codec": "original", "title": "Original", "at": None, **_lossless_webp(read_image(path))}
-
-
-def _shown(path: Path, row: Row, rate: float, report: Say) -> list[dict[str, Any]]:
-    """One entry, or none if the rate is too far off or the file cannot be shown."""
-    if not 1 / NEAR <= row.bpp / rate <= NEAR:
-        return []
+def _shown(bench: Bench, folder: Path, report: Say, row: Row) -> dict[str, Any] | None:
+    """One entry, or none if the file cannot be shown."""
+    path = bench.file(row)
     try:
-        data = path.read_bytes()
-        if row.ending in SHOWN_BY_BROWSERS:
-            content = {"type": SHOWN_BY_BROWSERS[row.ending], "data": base64.b64encode(data).decode()}
-        else:
-            content = _lossless_webp(decode_kept(row.codec, data))
+        path.stat()
+        if row.ending not in SHOWN_BY_BROWSERS:
+            path = _beside(path, lambda path: decode_kept(row.codec, path.read_bytes()))
     except (OSError, ImportError, CalotypeError) as error:
         report(f"not shown: {row.codec} of {row.set}/{row.image}: {error}")
-        return []
+        return None
     psnr = row.metrics.get("psnr")
-    return [
-        {
-            "codec": row.codec,
-            "title": row.title,
-            "at": rate,
-            "quality": row.quality,
-            "bytes": row.bytes,
-            "bpp": row.bpp,
-            "psnr": psnr if psnr is not None and math.isfinite(psnr) else None,
-            **content,
-        }
-    ]
+    return {
+        "codec": row.codec,
+        "title": row.title,
+        "quality": row.quality,
+        "bytes": row.bytes,
+        "bpp": row.bpp,
+        "psnr": psnr if psnr is not None and math.isfinite(psnr) else None,
+        "file": _address(path, folder),
+    }
 
 
-def _lossless_webp(image: Image) -> dict[str, str]:
-    """The colours of an image with 8 bits, for a browser."""
-    file = io.BytesIO()
-    Pillow.fromarray(to_rgb(image).pixels).save(file, "WEBP", lossless=True, quality=30, method=1)
-    return {"type": "image/webp", "data": base64.b64encode(file.getvalue()).decode()}
+def _beside(path: Path, decode: Callable[[Path], Image]) -> Path:
+    """The colours of an image with 8 bits as a lossless WebP beside its file; one from before is kept."""
+    webp = path.with_name(f"{path.name}.webp")
+    if not webp.is_file() or webp.stat().st_mtime_ns < path.stat().st_mtime_ns:
+        file = io.BytesIO()
+        Pillow.fromarray(to_rgb(decode(path)).pixels).save(file, "WEBP", lossless=True, quality=30, method=1)
+        write_bytes(webp, file.getvalue())
+    return webp
+
+
+def _address(path: Path, folder: Path) -> str:
+    """The URL of a file from a folder."""
+    return quote(os.fsencode(os.path.relpath(path, folder)))
 
 
 def viewer(shown: Sequence[Mapping[str, Any]]) -> str:

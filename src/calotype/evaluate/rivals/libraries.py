@@ -53,12 +53,12 @@ def missing_in_imagecodecs(codec: str) -> str | None:
     return f"this build of imagecodecs has no {codec}; run: pip install --upgrade imagecodecs"
 
 
-def missing_package(name: str) -> str | None:
-    """Say that a package is not installed, by the name under which it is imported."""
+def missing_package(name: str, install: str = INSTALL) -> str | None:
+    """Say that a package is not installed, by the name under which it is imported, and how to install it."""
     try:
         import_module(name)
     except ImportError:
-        return f"{name} is not installed; run: {INSTALL}"
+        return f"{name} is not installed; run: {install}"
     return None
 
 

@@ -69,11 +69,6 @@ class Series:
         """The point whose rate is nearest to `bpp` as a ratio."""
         return min(self.points, key=lambda point: abs(math.log(point.bpp / bpp)))
 
-    def nearest_row(self, bpp: float, image: str) -> Row:
-        """The row of one image whose rate is nearest to `bpp` as a ratio."""
-        of_image = (row for row in self.rows if row.image == image)
-        return min(of_image, key=lambda row: abs(math.log(row.bpp / bpp)))
-
 
 def series(rows: Sequence[Row], images: frozenset[str] | None = None) -> Series:
     """Rows of one codec, at least one; points are means over `images`, or over those that the rows are of."""

@@ -10,11 +10,10 @@ const GREY = "#8a949c";
 const CONFIG = { displayModeBar: false, responsive: true };
 const FONT = { family: 'system-ui, "Segoe UI", Roboto, sans-serif', size: 13, color: "#1c2024" };
 
-function option(select, value, label, disabled = false) {
+function option(select, value, label) {
   const entry = document.createElement("option");
   entry.value = value;
   entry.textContent = label;
-  entry.disabled = disabled;
   select.append(entry);
 }
 
@@ -109,55 +108,53 @@ if (data.speeds.length) {
 function startViewer() {
   const stage = byId("stage"), canvas = byId("canvas"), divider = byId("divider"), split = byId("split");
   const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
-  let shown = [], urls = new Map(), zoom = 1;
+  const SIDES = ["left", "right"];
+  let zoom = 1;
 
   const image = () => data.images[byId("image").value];
-  const entry = (side) => shown.find((one) => one.codec === byId(side).value && (one.at === null || one.at === Number(byId("rate").value)));
+  const pointsOf = (codec) => image().shown.filter((one) => one.codec === codec);
+  const entry = (side) => pointsOf(byId(side).value)[byId(`${side}-point`).value];
 
-  function url(one) {
-    if (!urls.has(one)) {
-      const bytes = Uint8Array.from(atob(one.data), (character) => character.charCodeAt(0));
-      urls.set(one, URL.createObjectURL(new Blob([bytes], { type: one.type })));
-    }
-    return urls.get(one);
-  }
-
+  // The codecs of an image; a side keeps its codec and quality where the image has them.
   function openImage() {
-    for (const old of urls.values()) URL.revokeObjectURL(old);
-    urls = new Map();
-    shown = JSON.parse(byId(`image-${byId("image").value}`).textContent);
-    const rate = byId("rate").value;
-    byId("rate").replaceChildren();
-    for (const at of image().rates) option(byId("rate"), at, `about ${at} bpp`);
-    if (rate) byId("rate").value = rate;
-    listCodecs();
-  }
-
-  function listCodecs() {
-    const wanted = { left: byId("left").value, right: byId("right").value };
-    const rate = Number(byId("rate").value), codecs = new Map();
-    for (const curve of data.sets[image().set].curves) codecs.set(curve.name, false);
-    for (const one of shown) if (one.at === null || one.at === rate) codecs.set(one.codec, true);
-    const there = [...codecs.keys()].filter((codec) => codecs.get(codec) && codec !== "original");
-    for (const [side, first] of [["left", there[0]], ["right", there[1] ?? "original"]]) {
+    const codecs = [...new Set(image().shown.map((one) => one.codec))];
+    for (const [k, side] of SIDES.entries()) {
+      const codec = byId(side).value, quality = byId(`${side}-point`).selectedOptions[0]?.dataset.quality;
       byId(side).replaceChildren();
-      option(byId(side), "original", "original");
-      for (const [codec, has] of codecs) {
-        if (codec !== "original") option(byId(side), codec, has ? codec : `${codec}: none near this rate`, !has);
-      }
-      byId(side).value = codecs.get(wanted[side]) ? wanted[side] : first ?? "original";
+      for (const name of codecs) option(byId(side), name, name);
+      byId(side).value = codecs.includes(codec) ? codec : codecs[k + 1] ?? "original";
+      listPoints(side, data.at, quality);
     }
     show();
   }
 
+  // All qualities of a codec; chosen is the one asked for, else the one whose rate is nearest.
+  function listPoints(side, rate, quality) {
+    const select = byId(`${side}-point`), points = pointsOf(byId(side).value);
+    const away = (one) => (String(one.quality) === quality ? -1 : Math.abs(Math.log(one.bpp / rate)));
+    select.replaceChildren();
+    points.forEach((one, k) => {
+      option(select, k, one.quality === null ? "no loss" : `quality ${one.quality}: ${one.bpp.toFixed(3)} bpp`);
+      select.lastChild.dataset.quality = one.quality;
+    });
+    select.disabled = points.length < 2;
+    select.value = points.reduce((best, one, k) => (away(one) < away(points[best]) ? k : best), 0);
+  }
+
+  // Beside another codec, one begins at the rate of the other.
+  function changeCodec(side, other) {
+    listPoints(side, entry(other).bpp ?? data.at);
+    show();
+  }
+
   function show() {
-    for (const side of ["left", "right"]) {
+    for (const side of SIDES) {
       const one = entry(side);
-      byId(`${side}-image`).src = url(one);
+      byId(`${side}-image`).src = one.file;
       byId(`${side}-image`).alt = `${image().name}, ${one.title}`;
       const caption = byId(`${side}-caption`), name = document.createElement("strong");
       name.textContent = one.title;
-      caption.replaceChildren(name, one.at === null ? "not compressed" :
+      caption.replaceChildren(name, one.quality === null ? "not compressed" :
         `quality ${one.quality}, ${one.bytes.toLocaleString("en")} bytes, ${one.bpp.toFixed(3)} bpp` +
         (one.psnr === null ? "" : `, ${one.psnr.toFixed(2)} dB`));
     }
@@ -225,8 +222,10 @@ function startViewer() {
   byId("zoom-in").addEventListener("click", () => zoomTo(step(1)));
   byId("zoom-out").addEventListener("click", () => zoomTo(step(-1)));
   byId("image").addEventListener("change", openImage);
-  byId("rate").addEventListener("change", listCodecs);
-  for (const side of ["left", "right"]) byId(side).addEventListener("change", show);
+  for (const [side, other] of [["left", "right"], ["right", "left"]]) {
+    byId(side).addEventListener("change", () => changeCodec(side, other));
+    byId(`${side}-point`).addEventListener("change", show);
+  }
 
   data.images.forEach((one, k) => option(byId("image"), k, `${one.set}/${one.name}`));
   openImage();
