@@ -40,7 +40,7 @@ def _skip_without_gpu(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return Weights.open(registry.find(MODEL).path)
+    return Weights.open(registry.find(MODEL).weights)
 
 
 def integers(network: bytes, largest: int, seed: int) -> dict[str, np.ndarray]:

@@ -102,7 +102,7 @@ def test_layers_compute_what_they_should() -> None:
 
 @pytest.mark.parametrize("quality", [30, 60, 75])
 def test_photos_lose_next_to_nothing(photo: Bytes, quality: float) -> None:
-    slow, fast = calotype.load(precision="float"), calotype.load(precision="int8")
+    slow, fast = calotype.load("vae.swift", precision="float"), calotype.load("vae.swift", precision="int8")
     files = [model.encode(photo, quality, threads=1) for model in (slow, fast)]
     assert abs(len(files[1]) / len(files[0]) - 1) < SIZE_DIFFERENCE
     before = psnr(slow.decode(files[0]), photo)
@@ -116,8 +116,10 @@ def test_photos_lose_next_to_nothing(photo: Bytes, quality: float) -> None:
 def test_plain_extreme_colours_stay(colour: tuple[int, int, int]) -> None:
     """No activation of theirs is clipped; clipping changed pure green by up to 17 levels."""
     pixels = np.full((64, 64, 3), colour, np.uint8)
-    data = calotype.load(precision="int8").encode(pixels, 60)
-    decoded = [calotype.load(precision=precision).decode(data).astype(int) for precision in ("float", "int8")]
+    data = calotype.load("vae.swift", precision="int8").encode(pixels, 60)
+    decoded = [
+        calotype.load("vae.swift", precision=precision).decode(data).astype(int) for precision in ("float", "int8")
+    ]
     assert np.abs(decoded[1] - decoded[0]).max() <= 4
 
 
@@ -193,7 +195,7 @@ def test_a_companion_of_other_weights_is_refused(installed: Path, weights: Weigh
 def test_int8_needs_neither_torch_nor_onnx() -> None:
     program = (
         "import sys, numpy, calotype\n"
-        "model = calotype.load(precision='int8')\n"
+        "model = calotype.load('vae.swift', precision='int8')\n"
         "model.decode(model.encode(numpy.zeros((64, 64, 3), numpy.uint8)))\n"
         "assert not {'torch', 'onnx'} & sys.modules.keys()\n"
     )

@@ -28,7 +28,7 @@ from calotype.codecs.vae.codec import VAECodec
 from calotype.runtime.weights import Weights
 engine, threads, file, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 header, chunks = unpack(open(file, "rb").read())
-weights = Weights.open(registry.find_digest("vae", header.digest).path)
+weights = Weights.open(registry.find_digest("vae", header.digest).weights)
 if engine == "torch":
     import torch
     from calotype.runtime.torch import TorchNetwork
