@@ -40,7 +40,9 @@ def _skip_without_gpu(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return Weights.open(registry.find(MODEL).weights)
+    path = registry.find(MODEL).weights
+    assert path is not None
+    return Weights.open(path)
 
 
 def integers(network: bytes, largest: int, seed: int) -> dict[str, np.ndarray]:
