@@ -154,6 +154,14 @@ class TestPython:
             with pytest.raises(Unsupported, match="read whole"):
                 calotype.read(opened, region=(0, 0, 1, 1))
 
+    def test_images_become_pillow_images(self, texture: Callable[..., np.ndarray]) -> None:
+        image = Image(texture(9, 8, 4), metadata=calotype.Metadata(xmp=b"<x/>"))
+        made = image.to_pillow()
+        assert (made.mode, made.info["xmp"]) == ("RGBA", b"<x/>")
+        np.testing.assert_array_equal(np.asarray(made), image.pixels)
+        with pytest.raises(Unsupported, match="views"):
+            Image.of_views([image, image]).to_pillow()
+
     def test_models_are_pickled_by_name(self, photo: np.ndarray) -> None:
         for name, precision in (("toy.plain", None), ("vae.swift", "float")):
             model = calotype.load(name, precision=precision)

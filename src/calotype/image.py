@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import Unsupported
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the mode
 
@@ -134,6 +137,12 @@ class Image:
         if copy is False and dtype is not None and np.dtype(dtype) != pixels.dtype:
             raise ValueError(f"an array of {np.dtype(dtype)} would be a copy of these {pixels.dtype} samples")
         return np.array(pixels, dtype, copy=bool(copy) or None)
+
+    def to_pillow(self) -> Pillow.Image:
+        """A Pillow image with the metadata that Pillow carries. Raises `Unsupported` for views, and for deep colour."""
+        from .io import to_pillow  # the one step upwards: so that it is where users look for it
+
+        return to_pillow(self)
 
     @property
     def views(self) -> tuple[int, ...]:
