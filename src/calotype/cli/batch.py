@@ -53,7 +53,7 @@ def run_files(
         if skip and job.output != STREAM and os.path.isfile(job.output) and not _has_views(job.input):
             return done
         record, files, notes = make(job)
-        if skip and len(files) > 1:
+        if skip:
             files = tuple(file for file in files if not os.path.isfile(file[0]))
             if not files:
                 return done
