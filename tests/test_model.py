@@ -159,7 +159,7 @@ class TestPython:
         made = image.to_pillow()
         assert (made.mode, made.info["xmp"]) == ("RGBA", b"<x/>")
         np.testing.assert_array_equal(np.asarray(made), image.pixels)
-        with pytest.raises(Unsupported, match="views"):
+        with pytest.raises(Unsupported, match="one view"):
             Image.of_views([image, image]).to_pillow()
 
     def test_models_are_pickled_by_name(self, photo: np.ndarray) -> None:
@@ -191,8 +191,9 @@ class TestProgressive:
         return calotype.encode(photo, model="toy")
 
     def test_it_ends_with_the_layers_that_are_wanted(self, data: bytes) -> None:
+        pieces = [data[start : start + 50] for start in range(0, len(data), 50)]
         for layers in (1, 2):
-            images = list(calotype.decode_progressive(io.BytesIO(data), layers=layers))
+            images = list(calotype.decode_progressive(pieces, layers=layers))
             assert len(images) == layers
             np.testing.assert_array_equal(images[-1].pixels, calotype.decode(data, layers=layers))
         with pytest.raises(Unsupported, match="2 layers, not 3"):
@@ -218,3 +219,10 @@ def test_a_model_reads_what_it_left_to_the_lossless_one() -> None:
     assert calotype.info(data).model != model.name
     np.testing.assert_array_equal(model.decode(data), checker)
     np.testing.assert_array_equal(model.decode_batch(model.encode_batch([checker]))[0], checker)
+
+
+def test_a_missing_folder_is_told_by_the_name_of_the_file(photo: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "a.calo"
+    with pytest.raises(FileNotFoundError) as caught:
+        calotype.write(path, photo, model="toy")
+    assert caught.value.filename == str(path)

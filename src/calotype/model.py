@@ -178,7 +178,13 @@ class Model:
         if fallback is not None and (exact := fallback.within(limit)) is not None:
             return exact
         if self.info.accepts("quality"):
-            return largest_within(encode, limit)
+            try:
+                return largest_within(encode, limit)
+            except Unsupported as error:
+                exact = None if fallback is None else fallback.within(image.pixels.nbytes)
+                raise Unsupported(
+                    f"{error}{'' if exact is None else f'; without loss it has {len(exact):,}'}"
+                ) from None
         data = encode(None)
         if len(data) > limit:
             raise Unsupported(

@@ -32,7 +32,11 @@ def written_aside(path: str | os.PathLike[str], overwrite: bool = True) -> Itera
             yield direct
         return
     path = Path(os.path.realpath(path))  # through a link, as writing in place would
-    number, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    try:
+        number, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # the name that a user knows
+        raise
     try:
         with open(number, "wb") as opened:
             yield opened
