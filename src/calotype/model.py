@@ -182,9 +182,8 @@ class Model:
                 return largest_within(encode, limit)
             except Unsupported as error:
                 exact = None if fallback is None else fallback.within(image.pixels.nbytes)
-                raise Unsupported(
-                    f"{error}{'' if exact is None else f'; without loss it has {len(exact):,}'}"
-                ) from None
+                hint = "" if exact is None else f"; without loss it has {len(exact):,}"
+                raise Unsupported(f"{error}{hint}") from None
         data = encode(None)
         if len(data) > limit:
             raise Unsupported(
