@@ -46,7 +46,7 @@ class Fallback:
     def _may_have(self, size: int) -> bool:
         """Whether it is worth a try that a lossless file has less than `size` bytes."""
         pixels = self._image.pixels
-        return min(pixels.shape[-3:-1]) < NARROW or self._is_screen or repeats_itself(pixels, size)
+        return min(pixels.shape[-3:-1]) < NARROW or repeats_itself(pixels, max(size, pixels.nbytes // PLAIN))
 
     @cached_property
     def _is_screen(self) -> bool:
