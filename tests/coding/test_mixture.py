@@ -116,7 +116,7 @@ def test_frequencies_are_those_of_the_specification(symbols: int, components: in
     assert (np.diff(below) >= 1).all()
     given_symbols = rng.integers(0, symbols, 300)
     given_symbols[:2], given_symbols[2:4] = 0, symbols - 1
-    places, escapes = mixture.locate(given_symbols.astype(np.int32), parameters)
+    _, places, escapes = mixture.locate(given_symbols.astype(np.int32), parameters)
     each = np.arange(300)
     np.testing.assert_array_equal(places & 0xFFFF, below[each, given_symbols])
     np.testing.assert_array_equal(places >> 16, np.diff(below)[each, given_symbols])

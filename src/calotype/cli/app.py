@@ -33,6 +33,7 @@ VERBS = (
     "train",
     "curves",
     "export",
+    "adapt",
     "quantise",
 )
 _COMPLETION = "_CALOTYPE_COMPLETE"

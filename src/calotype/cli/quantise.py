@@ -17,6 +17,6 @@ def quantise(
 
     They are calibrated on training images, never on those to be measured. Files do not depend on them.
     """
-    from ..train.quantise import quantise_model
+    from ..train.finish import quantise_model
 
     print(quantise_model(model, data, tiles))

@@ -11,6 +11,7 @@ class _Pointer(Protocol):
     def __add__(self, elements: int, /) -> _Pointer: ...
 
 class _Ffi:
+    NULL: _Pointer
     def new(self, cdecl: str, init: object = ...) -> Any: ...
     def from_buffer(self, cdecl: str, python_buffer: _Buffer, require_writable: bool = ...) -> _Pointer: ...
 
@@ -24,6 +25,15 @@ class _Lib:
     CALO_COMPONENTS: int
     CALO_SCALES: int
     CALO_LOGISTIC: int
+    CALO_LISTS: int
+    CALO_FRIENDS: int
+    CALO_FEATURES: int
+    CALO_SLOPES: int
+    CALO_SIGNS: int
+    CALO_SIGN_TABLES: int
+    CALO_LEVELS: int
+    CALO_COLUMNS: int
+    CALO_REACH: int
     def calo_tables_build(
         self, set: _Pointer, frequencies: _Pointer, size: int, lengths: _Pointer, minimums: _Pointer, /
     ) -> int: ...
@@ -63,6 +73,24 @@ class _Lib:
     def calo_mixture_decode(
         self, decoder: _Pointer, mixture: _Pointer, parameters: _Pointer, stride: int, n: int, symbols: _Pointer, /
     ) -> int: ...
+    def calo_field_encode(
+        self,
+        field: _Pointer,
+        parts: _Pointer,
+        count: int,
+        targets: _Pointer,
+        symbols: _Pointer,
+        index: _Pointer,
+        places: _Pointer,
+        placed: _Pointer,
+        escapes: _Pointer,
+        escaped: _Pointer,
+        /,
+    ) -> int: ...
+    def calo_field_decode(
+        self, field: _Pointer, parts: _Pointer, count: int, decoder: _Pointer, index: _Pointer, symbols: _Pointer, /
+    ) -> int: ...
+    def calo_field_portable(self, yes: bool, /) -> None: ...
     def calo_crc32c_prepare(self) -> None: ...
     def calo_crc32c(self, crc: int, data: _Pointer, size: int, /) -> int: ...
     def calo_crc32c_portable(self, crc: int, data: _Pointer, size: int, /) -> int: ...

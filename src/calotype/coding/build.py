@@ -52,6 +52,61 @@ DECLARATIONS = """
                                uint8_t *words, size_t position);
     int calo_mixture_decode(calo_decoder *decoder, const calo_mixture *mixture, const int32_t *parameters,
                             size_t stride, size_t n, int32_t *symbols);
+    typedef struct { int16_t channels; int8_t rows; int8_t columns; } calo_neighbour;
+    typedef struct {
+        float bias; float slope; float common; float sign;
+        float keep; float common_keep;
+        float prior; float common_prior;
+    } calo_rates;
+    typedef struct {
+        const calo_tables *tables;
+        uint32_t level_tables;
+        uint32_t indices;
+        const float *expected;
+        const float *gradient;
+        const float *fisher;
+        float quiet;
+        calo_rates rates;
+        uint32_t channels;
+        uint32_t side;
+        uint32_t places;
+        uint32_t rows;
+        uint32_t columns;
+        size_t stride;
+        size_t plane;
+        const int16_t *friend;
+        const float *friend_weight;
+        const calo_neighbour *sign;
+        const uint8_t *sign_known;
+        float *slope;
+        float *slope_evidence;
+        float *common;
+        float *common_evidence;
+        float *sign_weight;
+        float *sign_evidence;
+        uint32_t *known;
+        uint32_t *cells;
+        int8_t *lean;
+        float *site_level;
+        float *site_mean;
+    } calo_field;
+    typedef struct { uint32_t channel; uint32_t channels; uint32_t row; uint32_t column; } calo_part;
+    typedef struct { const float *values; const float *worth; const float *bits; int32_t most; } calo_targets;
+    #define CALO_LISTS ...
+    #define CALO_FRIENDS ...
+    #define CALO_FEATURES ...
+    #define CALO_SLOPES ...
+    #define CALO_SIGNS ...
+    #define CALO_SIGN_TABLES ...
+    #define CALO_LEVELS ...
+    #define CALO_COLUMNS ...
+    #define CALO_REACH ...
+    int calo_field_encode(calo_field *field, const calo_part *parts, size_t count, const calo_targets *targets,
+                          int32_t *symbols, const int32_t *index, uint32_t *places, size_t *placed, uint8_t *escapes,
+                          size_t *escaped);
+    int calo_field_decode(calo_field *field, const calo_part *parts, size_t count, calo_decoder *decoder,
+                          const int32_t *index, int32_t *symbols);
+    void calo_field_portable(int yes);
     void calo_crc32c_prepare(void);
     uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
     uint32_t calo_crc32c_portable(uint32_t crc, const uint8_t *data, size_t size);
@@ -66,7 +121,7 @@ ffibuilder.set_source(
     depends=[path.as_posix() for path in sorted(HERE.glob("*.h"))],
     include_dirs=[HERE.as_posix()],
     # No -march: one wheel for every processor; wider instructions are chosen at run time.
-    extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off"],
+    extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-Wno-psabi"],
     py_limited_api=True,
 )
 

@@ -28,10 +28,13 @@ import numpy.typing as npt
 
 from ..errors import CorruptFile, Desync
 from ._kernel import ffi, lib
+from .rdoq import Targets
 from .tables import Floats, Int32, int32
 from .varint import write_varint
 
 Integers = npt.NDArray[np.integer[Any]]
+Given = Integers | Targets
+"""What an encoder is given: symbols, or real values that the model rounds."""
 
 LANES = lib.CALO_LANES
 STATE_MIN = 1 << 16
@@ -46,11 +49,14 @@ _FLAG_ESCAPES = 2
 
 
 class Model(Protocol):
-    """What gives symbols their probabilities: `Tables` or a `Mixture`. A symbol's *place* is its range in those."""
+    """What gives symbols their probabilities: `Tables`, a `Mixture`, or a `Step` of adaptive tables.
+
+    A *place* is a range in those: a symbol's, or several of them, one after the other.
+    """
 
     def symbols_shape(self, parameters: Int32) -> tuple[int, ...]: ...
 
-    def locate(self, symbols: Int32, parameters: Int32) -> tuple[npt.NDArray[np.uint32], bytes]: ...
+    def locate(self, given: Any, parameters: Int32) -> tuple[Int32, npt.NDArray[np.uint32], bytes]: ...
 
     def place_bits(self, places: npt.NDArray[np.uint32]) -> Floats: ...
 
@@ -64,10 +70,10 @@ class Model(Protocol):
 class Coder(Protocol):
     """What a codec's symbol program talks to: an `Encoder`, a `Decoder` or a `BitCounter`."""
 
-    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+    def code(self, symbols: Given | None, model: Model, parameters: Integers) -> Int32:
         """Code an array of symbols and return it.
 
-        With `Tables`, `parameters` is the number of each symbol's table; with a `Mixture`, see there. `symbols` is None
+        With `Tables`, `parameters` is the number of each symbol's table; with others, see there. `symbols` is None
         while decoding. Several calls, also with several models, make one stream.
         """
         ...
@@ -87,10 +93,9 @@ class Encoder:
         self._escapes: list[bytes] = []
         self._count = 0
 
-    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+    def code(self, symbols: Given | None, model: Model, parameters: Integers) -> Int32:
         """Take symbols; of any int32 value where outside of a table, which costs an escape and 1 to 5 bytes."""
-        given = _required(symbols)
-        places, escapes = model.locate(given, int32(parameters, "parameters"))
+        given, places, escapes = model.locate(_required(symbols), int32(parameters, "parameters"))
         if places.size:
             self._runs.append((model, places))
             self._escapes.append(escapes)
@@ -135,7 +140,7 @@ class Decoder:
         if lib.calo_decoder_open(self._kernel, ffi.from_buffer("uint8_t[]", data), len(data)):
             raise CorruptFile("an entropy-coded stream has a malformed head")
 
-    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+    def code(self, symbols: Given | None, model: Model, parameters: Integers) -> Int32:
         """Return the next symbols, as many as `parameters` are for."""
         if symbols is not None:
             raise ValueError("a decoder is given None for symbols")
@@ -167,10 +172,9 @@ class BitCounter:
         self._count = 0
         self._escaped = 0
 
-    def code(self, symbols: Integers | None, model: Model, parameters: Integers) -> Int32:
+    def code(self, symbols: Given | None, model: Model, parameters: Integers) -> Int32:
         """Count symbols as `Encoder.code` takes them."""
-        given = _required(symbols)
-        places, escapes = model.locate(given, int32(parameters, "parameters"))
+        given, places, escapes = model.locate(_required(symbols), int32(parameters, "parameters"))
         self.bits += float(model.place_bits(places).sum()) + 8 * len(escapes)
         self._count += places.size
         self._escaped += len(escapes)
@@ -191,10 +195,10 @@ class BitCounter:
         return ideal + (2 if small else 2 * LANES)  # a state's lower 16 bits carry no symbol
 
 
-def _required(symbols: Integers | None) -> Int32:
+def _required(symbols: Given | None) -> Given:
     if symbols is None:
         raise ValueError("an encoder needs the symbols; only a decoder is given None")
-    return int32(symbols, "symbols")
+    return symbols
 
 
 def _refuse(status: int) -> NoReturn:

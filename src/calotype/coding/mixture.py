@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._kernel import ffi, lib
-from .tables import Floats, Int32
+from .tables import Floats, Int32, int32
 from .units import MAX_COMPONENTS, MIXTURE_PRECISION, MIXTURE_WEIGHTS, SCALES, SCALES_PER_OCTAVE
 
 MAX_SYMBOLS = lib.CALO_MIXTURE_SYMBOLS
@@ -94,8 +94,9 @@ class Mixture:
             raise ValueError(f"parameters must have shape (3, {self.components}, ...), not {parameters.shape}")
         return parameters.shape[2:]
 
-    def locate(self, symbols: Int32, parameters: Int32) -> tuple[npt.NDArray[np.uint32], bytes]:
-        """Return the ranges of symbols (n,): where each begins, and its frequency << 16; there are no escapes."""
+    def locate(self, given: Any, parameters: Int32) -> tuple[Int32, npt.NDArray[np.uint32], bytes]:
+        """Return symbols as int32, and their ranges (n,): start | frequency << 16; there are no escapes."""
+        symbols = int32(given, "symbols")
         if symbols.shape != self.symbols_shape(parameters):
             raise ValueError(f"symbols {symbols.shape} and parameters {parameters.shape} differ in shape")
         places = np.empty(symbols.size, dtype=np.uint32)
@@ -105,7 +106,7 @@ class Mixture:
         )  # fmt: skip
         if status:
             raise ValueError(f"a symbol lies outside 0 .. {self.symbols - 1}, or a mixture's parameter is out of range")
-        return places, b""
+        return symbols, places, b""
 
     def place_bits(self, places: npt.NDArray[np.uint32]) -> Floats:
         """Code length of each place in bits."""
@@ -114,7 +115,7 @@ class Mixture:
 
     def bits(self, symbols: Int32, parameters: Int32) -> Floats:
         """Return the ideal code length of each symbol in bits; shape of `symbols`."""
-        return self.place_bits(self.locate(symbols, parameters)[0]).reshape(symbols.shape)
+        return self.place_bits(self.locate(symbols, parameters)[1]).reshape(symbols.shape)
 
     def push(
         self, places: npt.NDArray[np.uint32], lanes: int, lane: int, states: Any, words: Any, position: int

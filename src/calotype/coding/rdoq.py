@@ -5,13 +5,31 @@ RDOQ is the field's word for rate-distortion optimised quantisation.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-from .tables import Tables
+if TYPE_CHECKING:
+    from .tables import Tables
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
+
+
+class Targets(NamedTuple):
+    """Latents that an encoder may round as it likes; stands for symbols in a coder's `code`.
+
+    Of the nearest integer and the next one towards zero, the one with the smaller (value - q)^2 + worth * bits(q) is
+    taken, one latent at a time (Schäfer et al. 2021, Rate-Distortion-Optimization for Deep Image Compression).
+    """
+
+    values: Floats
+    """Shape (channels, rows, columns)."""
+    worth: Floats
+    """Squared error that a bit is worth to each channel, (channels,); 0 rounds to the nearest."""
+    most: int
+    """Largest symbol."""
 
 
 def nearest(x: Floats, symbol_max: int) -> Integers:
@@ -19,17 +37,12 @@ def nearest(x: Floats, symbol_max: int) -> Integers:
     return np.clip(np.rint(x), -symbol_max, symbol_max).astype(np.int32)
 
 
-def rdoq(x: Floats, tables: Tables, index: Integers, bit_worth: Floats, symbol_max: int) -> Integers:
-    """The nearest integers, or those next to them towards zero where the bits saved are worth the error.
-
-    Of both candidates q the one with the smaller (x - q)^2 + bit_worth * bits(q) is taken, one latent at a time
-    (Schäfer et al. 2021, Rate-Distortion-Optimization for Deep Image Compression).
-
-    Shapes: x and index, the numbers of the latents' tables, are alike; bit_worth can be broadcast to them.
-    """
-    symbols = nearest(x, symbol_max)
+def rdoq(targets: Targets, tables: Tables, index: Integers) -> Integers:
+    """Round targets that are coded with the tables `index`, which has the shape of the values."""
+    symbols = nearest(targets.values, targets.most)
     places = np.nonzero(symbols)
-    values, indices, worth = x[places], index[places], np.broadcast_to(bit_worth, x.shape)[places]
+    values, indices = targets.values[places], index[places]
+    worth = np.broadcast_to(targets.worth[:, None, None], symbols.shape)[places]
 
     def cost(candidates: Integers) -> npt.NDArray[np.float64]:
         return (values - candidates) ** 2 + worth * tables.bits(candidates, indices)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..errors import CorruptFile
 from ._kernel import ffi, lib
 from .quantise import quantise
+from .rdoq import Targets, rdoq
 
 Int32 = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -113,7 +114,7 @@ class Tables:
     def bits(self, symbols: npt.NDArray[np.integer[Any]], index: npt.NDArray[np.integer[Any]]) -> Floats:
         """Return the ideal code length of each symbol in bits, escapes with their bytes; shape of `index`."""
         symbols, index = int32(symbols, "symbols"), int32(index, "index")
-        places, escapes = self.locate(symbols, index)
+        _, places, escapes = self.locate(symbols, index)
         bits = self.entry_bits[places]
         if escapes:
             ends = np.flatnonzero(np.frombuffer(escapes, np.uint8) < 0x80)
@@ -122,8 +123,9 @@ class Tables:
             bits[escaped] += 8 * np.diff(ends, prepend=-1)
         return bits.reshape(index.shape)
 
-    def locate(self, symbols: Int32, index: Int32) -> tuple[npt.NDArray[np.uint32], bytes]:
-        """Return the places (n,) of symbols, contiguous arrays of one shape, and the escaped ones' bytes."""
+    def locate(self, given: Any, index: Int32) -> tuple[Int32, npt.NDArray[np.uint32], bytes]:
+        """Return symbols as int32, their places (n,), and the escaped ones' bytes; `index` has the symbols' shape."""
+        symbols = rdoq(given, self, index) if isinstance(given, Targets) else int32(given, "symbols")
         if symbols.shape != index.shape:
             raise ValueError(f"symbols {symbols.shape} and index {index.shape} differ in shape")
         n = symbols.size
@@ -143,7 +145,7 @@ class Tables:
             escapes += buffer[: written[0]].tobytes()
             done += taken
             capacity = min(4 * capacity, 5 * (n - done) + 64)
-        return places, bytes(escapes)
+        return symbols, places, bytes(escapes)
 
     def symbols_shape(self, index: Int32) -> tuple[int, ...]:
         """Shape of the symbols that `index` is for."""

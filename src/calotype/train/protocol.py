@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -50,10 +50,21 @@ def codec_training(model: str) -> tuple[Training[nn.Module], str]:
     """How a model is trained, by its codec, built in or a plug-in; and the recipe's name. Raises `CalotypeError`."""
     codec, _, recipe = model.partition(".")
     try:
-        name = f"{registry.package(codec)}.training"
-        training: Training[nn.Module] = importlib.import_module(name).TRAINING
-    except (UnsupportedFile, ModuleNotFoundError) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name != name:
-            raise
-        raise CalotypeError(f"{model}: no codec {codec!r} that can be trained is installed") from None
+        part = codec_part(codec, "training")
+    except UnsupportedFile:
+        part = None
+    if part is None:
+        raise CalotypeError(f"{model}: no codec {codec!r} that can be trained is installed")
+    training: Training[nn.Module] = part.TRAINING
     return training, recipe
+
+
+def codec_part(codec: str, part: str) -> Any:
+    """A module of a codec's package; None where it has none. Raises `UnsupportedFile` for an unknown codec."""
+    name = f"{registry.package(codec)}.{part}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None

@@ -1,10 +1,14 @@
-"""A small untrained `vae`: it begins as a DCT, so that it codes images at all qualities."""
+"""A small untrained `vae`: it begins as a DCT, so that it codes images at all qualities; its tables are fitted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from calotype.codecs.vae.recipe import Recipe
+from calotype.runtime.weights import Weights
 from tests.specimens import stir
 
 if TYPE_CHECKING:
@@ -41,6 +45,15 @@ def build(recipe: Recipe) -> VAE:
 
 
 def freeze(model: VAE) -> bytes:
+    from calotype.codecs.vae.adapt import adapt
     from calotype.codecs.vae.freeze import freeze
 
-    return freeze(model)
+    return adapt(Weights(freeze(model), model.recipe.name), map(drawn, range(3)))
+
+
+def drawn(seed: int) -> npt.NDArray[np.uint8]:
+    """(128, 192, 3), waves and noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:128, :192] / rng.uniform(5, 40)
+    waves = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(0.5 * x)], -1)
+    return np.clip(128 + 90 * waves + rng.normal(0, 8, waves.shape), 0, 255).astype(np.uint8)

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from calotype.codecs.vae.adapt import adapt
 from calotype.codecs.vae.freeze import freeze
 from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
+from calotype.runtime.weights import Weights
 from tests.golden.making import SOURCE, add, load, texture
 
 HERE = Path(__file__).parent
@@ -25,7 +27,16 @@ RECIPE = Recipe(
     context_steps=4,
 )
 
+MODES = [("grey", 1, 90), ("grey-alpha", 2, 50), ("rgb", 3, 70), ("rgba", 4, 20)]
+
+
+def adapted(model: VAE) -> bytes:
+    """Weights with adaptive tables: files of version 2."""
+    return adapt(Weights(freeze(model), RECIPE.name), [texture(3), texture(3)[::-1], texture(4)[..., 1:]])
+
+
 if __name__ == "__main__":
-    model = load(HERE / "golden.calow", "vae.golden", lambda: VAE(RECIPE), freeze, scale=0.02)
-    for name, channels, quality in [("grey", 1, 90), ("grey-alpha", 2, 50), ("rgb", 3, 70), ("rgba", 4, 20)]:
-        add(HERE / f"{name}.calo", model, texture(channels), quality=quality)
+    for name, kind, finish in (("golden", "", freeze), ("adapted", "adapted-", adapted)):
+        model = load(HERE / f"{name}.calow", f"vae.{name}", lambda: VAE(RECIPE), finish, scale=0.02)
+        for mode, channels, quality in MODES:
+            add(HERE / f"{kind}{mode}.calo", model, texture(channels), quality=quality)

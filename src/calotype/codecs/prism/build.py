@@ -5,6 +5,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("src/calotype/codecs/prism/kernel")  # setuptools wants sources relative to setup.py
+SHARED = Path("src/calotype/coding/kernel")  # numbers.h, vectors.h
 
 DECLARATIONS = """
     #define PRISM_CORRUPT ...
@@ -26,8 +27,8 @@ ffibuilder.set_source(
     "calotype.codecs.prism._kernel",
     '#include "prism.h"',
     sources=[path.as_posix() for path in sorted(HERE.glob("*.c"))],
-    depends=[path.as_posix() for path in sorted(HERE.glob("*.h"))],
-    include_dirs=[HERE.as_posix()],
+    depends=[path.as_posix() for folder in (HERE, SHARED) for path in sorted(folder.glob("*.h"))],
+    include_dirs=[HERE.as_posix(), SHARED.as_posix()],
     # No -march: wider instructions are chosen at run time. Contraction would give other floats, so other files.
     extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-Wno-psabi"],
     libraries=["m"],

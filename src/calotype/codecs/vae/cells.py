@@ -29,6 +29,12 @@ def put_step(y: Any, coded: Any, step: int, steps: int) -> None:
         grid[:, group, :, :, row, :, column] = coded[:, number * size : (number + 1) * size]
 
 
+def parts_of(channels: int, step: int, steps: int) -> list[tuple[int, int, int, int]]:
+    """What a step codes, in its order: first channel and number of channels, row and column in the cell."""
+    size = channels // 4
+    return [(group * size, size, row, column) for group, row, column in _pieces(step, steps)]
+
+
 def _grid(y: Any) -> Any:
     b, m, h, w = y.shape
     return y.reshape(b, 4, m // 4, h // 2, 2, w // 2, 2)

@@ -7,15 +7,17 @@ Glossary: y latents (1/16), scaled latents y * gain, z hyper-latents (1/64); `de
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ...codec import CodecInfo, Host, Payload
 from ...coding import BitCounter, Coder, Decoder, Encoder, Tables
+from ...coding.adaptive import Adaptive, Part
+from ...coding.coder import Model
 from ...coding.planes import pack_plane, unpack_plane
-from ...coding.rdoq import nearest, rdoq
+from ...coding.rdoq import Targets, nearest
 from ...errors import CorruptFile, Unsupported
 from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
@@ -24,18 +26,27 @@ from ...runtime.engine import Networks
 from ...tiled import Halo, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal, strided
 from ...tiling import Grid, Tile
 from . import INFO
-from .cells import put_step, step_of
+from .cells import parts_of, put_step, step_of
 from .hidden import continue_smoothly
 from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
 from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
 TILE = 1024  # pixels; what is chosen when encoding; `layout` says what decodes
+STATIC = 1  # the wire version without adaptive tables
+ADAPTIVE = "adaptive_"  # what their arrays' names begin with
+CELL = 2  # places on a side of the cells that latents are coded in
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
-BIT_WORTH = 0.04  # in squared error of a scaled latent of usual gain; the best on held-out tiles
+BIT_WORTH = 0.1, 0.04  # in squared error of a scaled latent of usual gain, at the lowest and highest rate; from tiles
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
+
+
+class TileCoder(Coder, Protocol):
+    """What codes a tile: an `Encoder` or what stands for one."""
+
+    def finish(self) -> bytes: ...
 
 
 class VAECodec:
@@ -49,20 +60,25 @@ class VAECodec:
         self._networks = Networks(weights, host.engine)
         arrays = weights.arrays
         self._vectors = {name: arrays[name] for name in ("gain", "inverse_gain", "analysis_scale", "synthesis_scale")}
-        self._side_tables = _tables(arrays, "side")
-        self._latent_tables = _tables(arrays, "latent") if self.recipe.prior == "gaussian" else None
+        self._side_tables = Tables.from_arrays(_prefixed(arrays, "side_"))
+        self._latent_tables = (
+            Tables.from_arrays(_prefixed(arrays, "latent_")) if self.recipe.prior == "gaussian" else None
+        )
+        self._last = max(len(self._vectors["gain"]) - 1, 1) * RATE_UNIT  # position of the highest rate
+        adaptive = _prefixed(arrays, ADAPTIVE)
+        self._adaptive = Adaptive.from_arrays(adaptive) if adaptive else None
 
     # --- images ---------------------------------------------------------------------------------------------------
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image. Raises `Unsupported` for a quality that the model does not have."""
-        return self._payload(image, options, Encoder)
+        return self.code(image, options, Encoder)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload in bits; of latents by their ideal code lengths."""
-        return self._payload(image, options, BitCounter).bits
+        return self.code(image, options, BitCounter).bits
 
-    def _payload(self, image: Image, options: EncodeOptions, make: Callable[[], Encoder | BitCounter]) -> Payload:
+    def code(self, image: Image, options: EncodeOptions, make: Callable[[], TileCoder]) -> Payload:
         """A payload of what a new coder for each tile made."""
         position = self._position(options.quality)
         grid = Grid(image.height, image.width, TILE)
@@ -71,7 +87,7 @@ class VAECodec:
         def encode_tile(tile: Tile, threads: int) -> bytes:
             scaled = self._analyse(image, padded, tile, position, threads)
             coder = make()
-            decoded = self._transmit(coder, scaled, position, scaled.shape[2:], threads)
+            decoded = self._transmit(coder, scaled, position, scaled.shape[2:], threads, self._adaptive)
             return seal(decoded.astype(np.int16), coder.finish())
 
         records = encode_tiles(padded, encode_tile, options.threads, beside=False)
@@ -79,7 +95,8 @@ class VAECodec:
         if image.channels in (2, 4):
             plane: npt.NDArray[np.uint8] = image.pixels[..., -1].astype(np.uint8, copy=False)
             alpha = encode_tiles(grid, lambda tile, _: pack_plane(cut(plane, tile)), options.threads)
-        return Payload(image.pixels.shape, image.depth, Layout(position, TILE, records, alpha).chunks())
+        version = STATIC if self._adaptive is None else None
+        return Payload(image.pixels.shape, image.depth, Layout(position, TILE, records, alpha).chunks(), version)
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
@@ -90,10 +107,17 @@ class VAECodec:
         check_count(layout.alpha, grid, parts=int(has_alpha))
         if layout.position > (len(self._vectors["gain"]) - 1) * RATE_UNIT:
             raise CorruptFile(f"the file has a rate of {layout.position}, beyond what its model has")
+        adaptive = None if payload.wire_version == STATIC else self._adaptive
+        if payload.wire_version != STATIC and adaptive is None:
+            raise CorruptFile("the file is coded adaptively, for which its model has no tables")
         threads = options.threads
         self._networks.prepare("synthesis", threads)
         padded = grid.padded(HYPER_STRIDE)
-        latents = Halo(padded, HALO, LATENT_STRIDE, lambda tile: self._decode_latents(layout, grid, tile, threads))
+
+        def decode_latents(tile: Tile) -> npt.NDArray[np.int16]:
+            return self._decode_latents(grid.of(layout.latents, tile), tile, layout.position, adaptive, threads)
+
+        latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
 
         def decode_tile(tile: Tile, threads: int) -> Pixels:
             colours = self._synthesise(latents, tile, layout.position, threads).transpose(1, 2, 0)
@@ -129,23 +153,32 @@ class VAECodec:
 
     # --- integers -------------------------------------------------------------------------------------------------
 
-    def _decode_latents(self, layout: Layout, grid: Grid, tile: Tile, threads: int) -> npt.NDArray[np.int16]:
+    def _decode_latents(
+        self, record: bytes, tile: Tile, position: int, adaptive: Adaptive | None, threads: int
+    ) -> npt.NDArray[np.int16]:
         """Decoded latents (1, latents, h, w) of a tile of the padded grid."""
-        sealed, stream = open_record(grid.of(layout.latents, tile))
+        sealed, stream = open_record(record)
         decoder = Decoder(stream)
         shape = tile.y.size // LATENT_STRIDE, tile.x.size // LATENT_STRIDE
-        decoded = self._transmit(decoder, None, layout.position, shape, threads)
+        decoded = self._transmit(decoder, None, position, shape, threads, adaptive)
         decoder.finish()
         latents = decoded.astype(np.int16)
         check_seal(sealed, latents, tile)
         return latents
 
     def _transmit(
-        self, coder: Coder, scaled: Floats | None, position: int, shape: tuple[int, ...], threads: int
+        self,
+        coder: Coder,
+        scaled: Floats | None,
+        position: int,
+        shape: tuple[int, ...],
+        threads: int,
+        adaptive: Adaptive | None,
     ) -> Integers:
         """The symbol program of encoder, decoder and bit counter.
 
         Scaled latents (1, latents, h, w), or None when decoding; shape is h, w -> decoded latents, counting sixteenths.
+        Without `adaptive` their tables are the static ones of version 1.
         """
         if self.recipe.prior == "factorized":
             return self._code_side(coder, scaled, position, (self.recipe.latents, *shape)) * LATENT_UNIT
@@ -158,11 +191,20 @@ class VAECodec:
         inputs = {"features": features, "rate": self._rate_plane(position, features.shape)}
         decoded = np.zeros((1, self.recipe.latents, *shape), np.int32)
         steps = self.recipe.context_steps
-        given = None if scaled is None else (scaled, self._bit_worth(position))
+        field = None if adaptive is None else adaptive.field(shape[0], shape[1], CELL)
+        worth = self._bit_worth(position)
         for step in range(steps):
             mean, index = get(f"context{step}", threads)(**inputs)
-            parts = None if given is None else [np.concatenate(step_of(x, step, steps), 1) for x in given]
-            coded = self._code_latents(coder, parts, mean, index)
+            parts = [Part(*part) for part in parts_of(self.recipe.latents, step, steps)]
+            targets = None
+            if scaled is not None:
+                offsets = np.concatenate(step_of(scaled, step, steps), 1) - mean / np.float32(LATENT_UNIT)
+                own = np.concatenate([worth[part.channel : part.channel + part.channels] for part in parts])
+                targets = Targets(offsets[0], own, SYMBOL_MAX)
+            tables = self._latent_tables if field is None else field.at(parts)
+            assert tables is not None
+            symbols = _code(coder, targets, tables, index[0].astype(np.int32))
+            coded = symbols[None] * LATENT_UNIT + mean.astype(np.int32)
             put_step(decoded, coded, step, steps)
             known = coded.astype(np.float32)
             inputs["known"] = np.concatenate([inputs["known"], known], 1) if step else known
@@ -174,18 +216,6 @@ class VAECodec:
         index = np.arange(shape[0], dtype=np.int32) + step * shape[0]
         index = np.broadcast_to(index[:, None, None], shape)[None]
         return _code(coder, None if x is None else nearest(x, SYMBOL_MAX), self._side_tables, index)
-
-    def _code_latents(self, coder: Coder, parts: list[Floats] | None, mean: Floats, index: Floats) -> Integers:
-        """Latents with their predicted mean (sixteenths) and table -> decoded, in sixteenths.
-
-        `parts` are scaled latents and what a bit is worth to each, or None when decoding.
-        """
-        tables, indices, symbols = self._latent_tables, index.astype(np.int32), None
-        assert tables is not None
-        if parts is not None:
-            y, bit_worth = parts
-            symbols = rdoq(y - mean / np.float32(LATENT_UNIT), tables, indices, bit_worth, SYMBOL_MAX)
-        return _code(coder, symbols, tables, indices) * LATENT_UNIT + mean.astype(np.int32)
 
     # --- rates ----------------------------------------------------------------------------------------------------
 
@@ -211,35 +241,37 @@ class VAECodec:
         return vector[None, :, None, None]
 
     def _bit_worth(self, position: int) -> Floats:
-        """Squared error of a scaled latent that a bit is worth, of each latent of a cell (1, latents, 2, 2).
+        """Squared error of a scaled latent that a bit is worth, (latents,).
 
         Synthesis is near an orthonormal transform: in the image, an error counts as the square of the inverse gain.
         """
-        importance = self._vector("inverse_gain", position) ** 2
-        worth = np.float32(BIT_WORTH) * np.median(importance) / importance
-        return np.broadcast_to(worth, (1, self.recipe.latents, 2, 2))
+        importance = self._vector("inverse_gain", position).ravel() ** 2
+        low, high = BIT_WORTH
+        usual = low * (high / low) ** (position / self._last)
+        worth: Floats = np.float32(usual) * np.median(importance) / importance
+        return worth
 
     def _rate_plane(self, position: int, shape: tuple[int, ...]) -> Floats:
         """What exact networks are told of the rate: an activation, everywhere the same."""
-        last = max(len(self._vectors["gain"]) - 1, 1) * RATE_UNIT
-        return np.full((1, 1, *shape[2:]), position * ACTIVATION_MAX // last, np.float32)
+        return np.full((1, 1, *shape[2:]), position * ACTIVATION_MAX // self._last, np.float32)
 
 
-def _tables(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> Tables:
-    start = prefix + "_"
-    return Tables.from_arrays({name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)})
+def _prefixed(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _code(coder: Coder, symbols: Integers | None, tables: Tables, index: Integers) -> Integers:
+def _code(coder: Coder, given: Integers | Targets | None, model: Model, index: Integers) -> Integers:
     """Code symbols, or decode where they are None."""
-    symbols = coder.code(symbols, tables, index)
+    symbols = coder.code(given, model, index)
     if symbols.size and max(-int(symbols.min()), int(symbols.max())) > SYMBOL_MAX:
         raise CorruptFile("a latent is out of range")
     return symbols
 
 
 def _to_bytes(x: Floats) -> npt.NDArray[np.uint8]:
-    return np.rint(np.clip(x * 255, 0, 255)).astype(np.uint8)
+    scaled = x * np.float32(255)
+    np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled)
+    return scaled.astype(np.uint8)
 
 
 CODEC = VAECodec

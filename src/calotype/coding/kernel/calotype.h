@@ -1,4 +1,4 @@
-/* The native kernel's interface. Portable C11: no Python, no allocation, no global state but the CRC's table.
+/* The native kernel's interface. Portable C11: no Python, no allocation, no global state but the CRC's table and a switch for tests.
    Every function checks what it reads; the caller guarantees only the sizes of its own buffers. */
 #ifndef CALOTYPE_H
 #define CALOTYPE_H
@@ -128,6 +128,85 @@ size_t calo_mixture_encode(const uint32_t *places, size_t n, uint32_t lanes, uin
                            uint8_t *words, size_t position);
 int calo_mixture_decode(calo_decoder *decoder, const calo_mixture *mixture, const int32_t *parameters, size_t stride,
                         size_t n, int32_t *symbols);
+
+enum {
+    CALO_LISTS = 2,                           /* of channels whose levels go with a channel's: there, and in the cell */
+    CALO_FRIENDS = 12,                        /* most channels in a list */
+    CALO_FEATURES = 4,                        /* the channel's own cells, both lists, all channels at the position */
+    CALO_SLOPES = 8,                          /* floats per channel: one per feature, the bias, padding */
+    CALO_SIGNS = 24,                          /* neighbours that tell a sign */
+    CALO_SIGN_TABLES = 33,
+    CALO_LEVELS = 64,                         /* levels that the gradient tells apart */
+    CALO_LEVEL_MAX = 4096,                    /* what a larger level counts as to others */
+    CALO_COLUMNS = 512,                       /* most cells side by side */
+    CALO_REACH = 2,                           /* rows and columns to the farthest neighbour */
+};
+
+/* Channels, rows and columns to a neighbour; the latter within CALO_REACH. */
+typedef struct {
+    int16_t channels;
+    int8_t rows, columns;
+} calo_neighbour;
+
+/* How fast an adaptive model learns; docs/reference/adaptive.md. */
+typedef struct {
+    float bias, slope, common, sign;          /* steps */
+    float keep, common_keep;                  /* what is left of the evidence after a row */
+    float prior, common_prior;
+} calo_rates;
+
+/* Symbols of `channels` planes in cells of side x side places, coded with tables that what is known around them corrects.
+   The arrays belong to the caller. A plane has `plane` entries: rows + 2 CALO_REACH lines of `stride`, which is columns,
+   rounded up to a multiple of 8, + 2 CALO_REACH; what lies around the cells stays zero. All planes begin as zero. */
+typedef struct {
+    const calo_tables *tables;                /* `level_tables` for levels, two per index; CALO_SIGN_TABLES for signs */
+    uint32_t level_tables;
+    uint32_t indices;                         /* table numbers that a network may name */
+    const float *expected;                    /* [indices] mean level */
+    const float *gradient;                    /* [level_tables][CALO_LEVELS] of ln p by the index */
+    const float *fisher;                      /* [level_tables] its mean square */
+    float quiet;                              /* rows that expect less everywhere are coded as they are */
+    calo_rates rates;
+    uint32_t channels, side, places, rows, columns;
+    size_t stride, plane;
+    const int16_t *friend;                    /* [channels][CALO_LISTS][CALO_FRIENDS] channels */
+    const float *friend_weight;               /* the same; 0 ends a list */
+    const calo_neighbour *sign;               /* [channels][CALO_SIGNS] */
+    const uint8_t *sign_known;                /* [channels] whether they tell anything */
+    float *slope, *slope_evidence;            /* [channels][CALO_SLOPES] */
+    float *common, *common_evidence;          /* [2][CALO_FEATURES] for low and high indices */
+    float *sign_weight, *sign_evidence;       /* [channels][CALO_SIGNS] */
+    uint32_t *known;                          /* [channels][places][plane] upper halves of two floats: level, expected */
+    uint32_t *cells;                          /* [channels][plane] the same, summed over the cell */
+    int8_t *lean;                             /* [channels][places][plane] what a symbol says to the signs of others */
+    float *site_level, *site_mean;            /* [places][plane] the same as `known`, summed over channels */
+} calo_field;
+
+/* Consecutive channels at one place of the cells. */
+typedef struct {
+    uint32_t channel, channels;
+    uint32_t row, column;
+} calo_part;
+
+/* Real values that an encoder may round as it likes. */
+typedef struct {
+    const float *values;                      /* as the symbols */
+    const float *worth;                       /* [channels of all parts] squared error that a bit is worth */
+    const float *bits;                        /* [entries of the tables] */
+    int32_t most;                             /* largest symbol */
+} calo_targets;
+
+/* Codes parts, joined along channels: symbols and index are [channels of all parts][rows][columns]. Encoding writes at most
+   two places per symbol, and 5 bytes of escapes; with targets it chooses the symbols first. Decoding fills `symbols`.
+   Either returns CALO_BAD_INDEX for a table number that is none. */
+int calo_field_encode(calo_field *field, const calo_part *parts, size_t count, const calo_targets *targets,
+                      int32_t *symbols, const int32_t *index, uint32_t *places, size_t *placed, uint8_t *escapes,
+                      size_t *escaped);
+int calo_field_decode(calo_field *field, const calo_part *parts, size_t count, calo_decoder *decoder,
+                      const int32_t *index, int32_t *symbols);
+
+/* For tests: the arithmetic without wider instructions, chosen from now on. */
+void calo_field_portable(int yes);
 
 /* Castagnoli CRC, continued from `crc` (0 to begin). */
 void calo_crc32c_prepare(void);

@@ -116,14 +116,16 @@ static int decode_careful(calo_decoder *d, const calo_tables *set, const int32_t
         x##k = refill(x##k, &w);                                                                                \
     } while (0)
 
-/* Groups of 8 symbols from lane 0 on, while a group's words surely exist. Returns how many symbols. */
+/* Groups of 8 symbols, while a group's words surely exist. Returns how many symbols. */
 CALO_INLINE size_t decode_groups(calo_decoder *d, const calo_tables *set, uint32_t width, const int32_t *index,
                                  size_t n, int32_t *symbols) {
     const calo_entry *entries = set->entry;
     const uint32_t *buckets = set->bucket, *shifts = set->shift;
     const uint8_t *w = d->data + d->position, *end = d->data + d->size;
-    uint32_t x0 = d->states[0], x1 = d->states[1], x2 = d->states[2], x3 = d->states[3];
-    uint32_t x4 = d->states[4], x5 = d->states[5], x6 = d->states[6], x7 = d->states[7];
+    uint32_t *states[CALO_LANES];                             /* the first symbol has any lane */
+    for (unsigned k = 0; k < CALO_LANES; k++) states[k] = d->states + (d->lane + k) % CALO_LANES;
+    uint32_t x0 = *states[0], x1 = *states[1], x2 = *states[2], x3 = *states[3];
+    uint32_t x4 = *states[4], x5 = *states[5], x6 = *states[6], x7 = *states[7];
     size_t i = 0;
     for (; n - i >= CALO_LANES && end - w >= 2 * CALO_LANES; i += CALO_LANES) {
         STEP(0);
@@ -135,8 +137,8 @@ CALO_INLINE size_t decode_groups(calo_decoder *d, const calo_tables *set, uint32
         STEP(6);
         STEP(7);
     }
-    d->states[0] = x0, d->states[1] = x1, d->states[2] = x2, d->states[3] = x3;
-    d->states[4] = x4, d->states[5] = x5, d->states[6] = x6, d->states[7] = x7;
+    *states[0] = x0, *states[1] = x1, *states[2] = x2, *states[3] = x3;
+    *states[4] = x4, *states[5] = x5, *states[6] = x6, *states[7] = x7;
     d->position = (size_t)(w - d->data);
     return i;
 }
@@ -145,13 +147,8 @@ static int decode_block(calo_decoder *d, const calo_tables *set, const int32_t *
                         int32_t *symbols) {
     size_t i = 0;
     if (d->lanes == CALO_LANES) {
-        const size_t head = (CALO_LANES - d->lane) % CALO_LANES;
-        i = head < n ? head : n;
-        if (decode_careful(d, set, index, i, symbols) != CALO_OK) return CALO_CORRUPT;
-        if (i < n) {
-            i += set->width == CALO_NARROW ? decode_groups(d, set, CALO_NARROW, index + i, n - i, symbols + i)
-                                           : decode_groups(d, set, CALO_WIDE, index + i, n - i, symbols + i);
-        }
+        i = set->width == CALO_NARROW ? decode_groups(d, set, CALO_NARROW, index, n, symbols)
+                                      : decode_groups(d, set, CALO_WIDE, index, n, symbols);
     }
     return decode_careful(d, set, index + i, n - i, symbols + i);
 }

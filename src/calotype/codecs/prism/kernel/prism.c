@@ -1,10 +1,5 @@
 #include "plane.h"
 
-#include <fenv.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 typedef int code_rows(prism_plane *, const prism_plane *, const prism_plane *, int);
 code_rows prism_code_quick, prism_code_4, prism_code_4_avx2, prism_code_8, prism_code_8_avx2;
 
@@ -153,21 +148,11 @@ static code_rows *choose_loop(const prism_plane *p) {
     return p->experts == 4 ? prism_code_4 : prism_code_8;
 }
 
-/* With the standard's rounding and tiny numbers, whatever another library left behind in this thread. */
 int prism_code(prism_plane *p, const prism_plane *first, const prism_plane *second, int end) {
     if (end > p->height) end = p->height;
-#if defined(__x86_64__)
-    const unsigned control = _mm_getcsr();
-    _mm_setcsr(0x1f80);
+    const float_mode before = begin_standard_floats();
     const int status = choose_loop(p)(p, first, second, end);
-    _mm_setcsr(control);
-#else
-    fenv_t environment;
-    fegetenv(&environment);
-    fesetenv(FE_DFL_ENV);
-    const int status = choose_loop(p)(p, first, second, end);
-    fesetenv(&environment);
-#endif
+    end_standard_floats(&before);
     return status;
 }
 

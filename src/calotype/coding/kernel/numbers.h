@@ -1,11 +1,15 @@
-/* The few functions of numbers that the model needs, from basic IEEE operations in a fixed order only, so that every
+/* The few functions of numbers that adaptive models need, from basic IEEE operations in a fixed order only, so that every
    machine gets the same bits. Written for loops over lanes: no branch, no table, no call. */
-#ifndef PRISM_NUMBERS_H
-#define PRISM_NUMBERS_H
+#ifndef CALOTYPE_NUMBERS_H
+#define CALOTYPE_NUMBERS_H
 
+#include <fenv.h>
 #include <float.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 _Static_assert(FLT_EVAL_METHOD == 0, "floats must be computed as floats: with -mfpmath=sse on 32-bit x86");
 
@@ -45,7 +49,34 @@ static inline float logistic(float x) {
     return x < 0 ? small : 1.0f - small;
 }
 
+/* ln(1 + m) for m in [0, 1), to 2e-5, of a float or of lanes. */
+#define LOGARITHM(m) ((m) * (0.99939754f + (m) * (-0.49122156f + (m) * (0.28795043f + (m) * (-0.13476604f + (m) * 0.03180657f)))))
+
 /* Quarter octaves of x > 0 (not exact ones: straight lines between powers of two). */
 static inline int quarter_octaves(float x) { return (as_bits(x) >> 21) - (127 << 2); }
+
+/* The standard's rounding, and tiny numbers kept, whatever another library left behind in this thread. */
+#if defined(__x86_64__)
+typedef unsigned float_mode;
+
+static inline float_mode begin_standard_floats(void) {
+    const float_mode before = _mm_getcsr();
+    _mm_setcsr(0x1f80);
+    return before;
+}
+
+static inline void end_standard_floats(const float_mode *before) { _mm_setcsr(*before); }
+#else
+typedef fenv_t float_mode;
+
+static inline float_mode begin_standard_floats(void) {
+    float_mode before;
+    fegetenv(&before);
+    fesetenv(FE_DFL_ENV);
+    return before;
+}
+
+static inline void end_standard_floats(const float_mode *before) { fesetenv(before); }
+#endif
 
 #endif

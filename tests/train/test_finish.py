@@ -1,4 +1,4 @@
-"""`calotype quantise`: from a weights file and images to its int8 companion."""
+"""`calotype quantise` and `adapt`: what a weights file is given from images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import Recipe
 from calotype.errors import CalotypeError, Unsupported
 from calotype.runtime.weights import companion_path
-from calotype.train.quantise import quantise_model
+from calotype.train.finish import adapt_model, quantise_model
 from tests.train.toys import SIDE
 
 SMALL = replace(Recipe.load("swift"), blocks=(2, 1), latents=64, hyper_latents=8, hyper_width=16, context_width=32)
@@ -74,3 +74,41 @@ def test_what_has_no_int8_version_is_refused(tmp_path: Path, tiles: Path) -> Non
     with pytest.raises(CalotypeError, match="does not exist"):
         quantise_model("vae.swift", [tmp_path / "nowhere"], 2)
     assert not list(tmp_path.glob("*.int8.*"))
+
+
+def test_an_entropy_coder_is_fitted_and_old_files_still_decode(tmp_path: Path, tiles: Path) -> None:
+    path = install(tmp_path, SMALL)
+    quantise_model(str(path), [tiles], 2)
+    with PIL.Image.open(tiles / "noise.png") as opened:
+        pixels = np.asarray(opened)[:, :SIDE]
+    plain = calotype.load(str(path), precision="int8")
+    before = plain.encode(pixels, quality=50)
+    decoded = plain.decode(before)
+
+    assert adapt_model(str(path), [tiles], 2) == path
+    adapted = calotype.load(str(path), precision="int8")
+    assert adapted.card.digest == hashlib.sha256(path.read_bytes()).digest()[:4]
+    np.testing.assert_array_equal(adapted.decode(before), decoded)
+    after = adapted.encode(pixels, quality=50)
+    assert len(after) < len(before)
+    card = tomllib.loads(path.with_suffix(".toml").read_text())
+    assert card["reads"] == [plain.card.digest.hex()]
+    assert card["description"] == "Fresh."
+    assert card["adaptive"] == {"tiles": 2}
+
+    adapt_model(str(path), [tiles], 3)
+    again = calotype.load(str(path))
+    np.testing.assert_array_equal(again.decode(before), calotype.load(str(path)).decode(before))
+    assert not again.card.reads_files_of("vae", adapted.card.digest)  # its tables are gone
+    with pytest.raises(CalotypeError):
+        again.decode(after)
+
+
+def test_codecs_without_tables_of_networks_are_not_fitted(tmp_path: Path, tiles: Path) -> None:
+    factorized = replace(
+        SMALL, name="factors", prior="factorized", hyper_latents=0, transform="gdn", knots=1, lmbda=(0.01, 0.01)
+    )
+    with pytest.raises(Unsupported, match="predicted width"):
+        adapt_model(str(install(tmp_path, factorized)), [tiles], 2)
+    with pytest.raises(Unsupported, match="no entropy coder that adapts"):
+        adapt_model("prism.photo", [tiles], 2)

@@ -1,0 +1,2 @@
+#define ARITHMETIC calo_arithmetic_plain
+#include "field_rows.h"
