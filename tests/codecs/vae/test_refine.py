@@ -77,8 +77,8 @@ def test_steps_that_lead_nowhere_change_nothing(
 ) -> None:
     from calotype.codecs.vae import refine
 
-    for name in ("STEP_FIRST", "STEP_LAST", "STRIDE_MAX"):
-        monkeypatch.setattr(refine, name, -50.0 if name != "STRIDE_MAX" else 50.0)
+    for name, value in (("STEP_FIRST", -50.0), ("STEP_LAST", -50.0), ("STRIDE_MAX", 50.0)):
+        monkeypatch.setattr(refine, name, value)
     assert encode(codec, photo, 7) == encode(codec, photo, 5)
 
 

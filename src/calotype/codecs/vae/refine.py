@@ -5,8 +5,9 @@ where there is detail than where there is none. So the error of the picture itse
 
     target = decoded + INERTIA * (target - decoded) - step * gradient / curvature
 
-after each of which the codec codes the target as it codes any latents, with a bit worth what the curvature says
-(proximal gradient with momentum on the residual). The file is an ordinary one: decoders need not know.
+after each of which the codec codes the target as it codes any latents, with a bit worth what the curvature says. This
+is a proximal gradient with inertia: steps shrink from a size at which the cost rises at first. The file is an ordinary
+one: decoders need not know.
 
 Glossary: `decoded` latents in scaled units, as a decoder has them; costs in bits; `curvature` the second derivative of
 the picture's error, in bits, by a scaled latent.
@@ -28,11 +29,13 @@ from .freeze import thaw
 
 STEP_FIRST, STEP_LAST = 0.2, 0.02  # parts of a Newton step; larger ones diverge, as latents overlap in the picture
 INERTIA = 0.9
+CYCLE = 8  # steps from the first size to the last; then again from the best so far, with smaller ones
+CYCLE_DECAY = 0.6
 STRIDE_MAX = 0.3  # of a latent in one step
 BIT_WORTH = 0.5  # of what a bit is worth by the curvature: others mend some of an error
 PROBES = 2  # random pictures that the curvature is measured with
 GROUP = 32  # channels whose curvature is measured together
-CURVATURE_MIN = 1.5  # times the mean: where nothing is yet, it grows as soon as there is something
+CURVATURE_MIN = 0.35  # of the largest: where nothing is yet, it grows as soon as there is something
 
 Floats = npt.NDArray[np.float32]
 Round = Callable[[Floats, Floats], tuple[Floats, float]]
@@ -80,17 +83,22 @@ class Refiner:
         bit_worth = (2 * BIT_WORTH / curvature).numpy()
         decoded = torch.from_numpy(start)
         target = torch.from_numpy(np.ascontiguousarray(picture.scaled[:, :, picture.rows, picture.columns]))
-        best, least = start, np.inf
+        best, best_target, least = decoded, target, np.inf
         for step in range(steps):
+            cycle, place = divmod(step, CYCLE)
             cost, gradient = error.descend(decoded)
             if bits + cost < least:
-                best, least = decoded.numpy(), bits + cost
-            size = STEP_FIRST + (STEP_LAST - STEP_FIRST) * step / max(steps - 1, 1)
+                best, best_target, least = decoded, target, bits + cost
+            elif place == 0:
+                decoded, target = best, best_target
+                gradient = error.descend(decoded)[1]
+            last = min(CYCLE, steps - cycle * CYCLE) - 1
+            size = (STEP_FIRST + (STEP_LAST - STEP_FIRST) * place / max(last, 1)) * CYCLE_DECAY**cycle
             move = (size * gradient / curvature).clamp_(-STRIDE_MAX, STRIDE_MAX)
             target = decoded + INERTIA * (target - decoded) - move
             rounded, bits = round_(target.numpy(), bit_worth)
             decoded = torch.from_numpy(rounded)
-        return decoded.numpy() if bits + error.cost(decoded) < least else best
+        return (decoded if bits + error.cost(decoded) < least else best).numpy()
 
 
 class _Error:
@@ -131,7 +139,7 @@ class _Error:
         groups = [part.mean(1, keepdim=True).expand_as(part) for part in torch.split(total / importance, GROUP, 1)]
         here = torch.cat(groups, 1)
         here = 0.5 * here + 0.5 * F.avg_pool2d(F.pad(here, (1, 1, 1, 1), "replicate"), 3, 1)
-        here = here.clamp_min(max(CURVATURE_MIN * float(here.mean()), torch.finfo(torch.float32).tiny))
+        here = here.clamp_min(max(CURVATURE_MIN * float(here.max()), torch.finfo(torch.float32).tiny))
         curvature: Tensor = 2 * self._worth * importance * here
         return curvature
 
