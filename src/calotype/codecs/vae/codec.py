@@ -38,7 +38,7 @@ HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than t
 BIT_WORTH = 0.04  # in squared error of a scaled latent of usual gain; the best on held-out tiles
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
-REFINEMENTS = {7: 8, 8: 16, 9: 48}  # steps, by effort; see `refine`
+REFINEMENTS = {7: 8, 8: 16, 9: 32}  # steps, by effort; see `refine`
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
