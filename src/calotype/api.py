@@ -90,7 +90,8 @@ def encode(
     target_psnr
         Instead of a quality: the smallest file of at least so many dB, over the colours that can be seen.
     effort
-        For models that have efforts (`Model.info`): a larger number gives a smaller file in more time.
+        For models that have efforts (`Model.info`): a larger number gives a smaller file in more time, or of a lossy
+        model a better one; above 6 those of `vae` need PyTorch.
     threads
         Processor threads; 0 leaves it to the machine.
 

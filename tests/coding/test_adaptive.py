@@ -133,7 +133,7 @@ def rounded(model: Adaptive, side: int, worth: float) -> tuple[list[npt.NDArray[
     field, counter = model.field(16 * side, 24 * side, side), BitCounter()
     found = []
     for call, x in zip(calls, values, strict=True):
-        targets = Targets(x, np.full(len(x), worth, np.float32), 40)
+        targets = Targets(x, np.full((1, 1, 1), worth, np.float32), 40)
         found.append(counter.code(targets, field.at(call.parts), call.indices))
     return values, found, counter.bits
 

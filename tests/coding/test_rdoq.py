@@ -26,14 +26,14 @@ def residuals() -> Residuals:
 
 def test_without_worth_bits_do_not_move_symbols(residuals: Residuals) -> None:
     x, tables, index = residuals
-    targets = Targets(x, np.zeros(6, np.float32), SYMBOL_MAX)
+    targets = Targets(x, np.zeros((6, 1, 1), np.float32), SYMBOL_MAX)
     np.testing.assert_array_equal(rdoq(targets, tables, index), nearest(x, SYMBOL_MAX))
 
 
 def test_symbols_are_the_better_of_two_candidates(residuals: Residuals) -> None:
     x, tables, index = residuals
-    each = np.array([0.02, 0.05, 0.1, 0.2, 0.5, 1.0], np.float32)
-    symbols, worth = rdoq(Targets(x, each, SYMBOL_MAX), tables, index), each[:, None, None]
+    worth = np.array([0.02, 0.05, 0.1, 0.2, 0.5, 1.0], np.float32)[:, None, None]
+    symbols = rdoq(Targets(x, worth, SYMBOL_MAX), tables, index)
     rounded = nearest(x, SYMBOL_MAX)
     candidates = np.stack([rounded, rounded - np.sign(rounded)])
     costs = np.stack([(x - q) ** 2 + worth * tables.bits(q, index) for q in candidates])

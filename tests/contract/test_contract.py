@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import warnings
 from collections.abc import Callable, Iterator
@@ -241,7 +242,13 @@ def test_every_effort_decodes_alike(model: calotype.Model, texture: Texture, cha
     need(bool(model.info.efforts), "efforts")
     pixels = texture(40, 56, channels)
     for effort in sorted(model.info.efforts):
-        decoded = calotype.decode_image(model.encode(pixels, effort=effort)).pixels
+        try:
+            data = model.encode(pixels, effort=effort)
+        except Unsupported:  # some need more than is installed
+            if importlib.util.find_spec("torch") and importlib.util.find_spec("onnx"):
+                raise
+            continue
+        decoded = calotype.decode_image(data).pixels
         assert decoded.shape == pixels.shape
         if model.info.lossless:
             np.testing.assert_array_equal(decoded, pixels)

@@ -61,7 +61,7 @@ def test_a_failure_is_said_and_the_status_is_1(
         (["bench", "IMAGES", "--metrics", "beauty"], 1, "beauty"),
         (["bench", "IMAGES", "--qualities", "much"], 2, "numbers"),
         (["bench", "IMAGES", "--qualities", "101"], 2, "between 0 and 100"),
-        (["bench", "IMAGES", "--codecs", "vae.swift@7"], 1, "takes no effort"),
+        (["bench", "IMAGES", "--codecs", f"{MODEL}@7"], 1, "takes no effort"),
         (["bench", "IMAGES", "--views", "two"], 2, "number of views"),
         (["bench", "IMAGES", "--rivals", "none", "--codecs", "none"], 2, "nothing to measure"),
         (["report", "nowhere"], 1, "calotype bench"),

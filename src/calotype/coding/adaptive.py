@@ -258,10 +258,7 @@ class Step:
         targets, held = ffi.NULL, None
         if isinstance(given, Targets):
             symbols = np.empty(shape, np.int32)
-            held = (
-                np.ascontiguousarray(np.broadcast_to(given.values, shape), np.float32),
-                np.ascontiguousarray(np.broadcast_to(given.worth, shape[:1]), np.float32),
-            )
+            held = [np.ascontiguousarray(np.broadcast_to(array, shape), np.float32) for array in given[:2]]
             pointers = [ffi.from_buffer("float[]", array) for array in (*held, model.bits)]
             targets = ffi.new("calo_targets *", (*pointers, given.most))
         else:

@@ -27,7 +27,7 @@ class Targets(NamedTuple):
     values: Floats
     """Shape (channels, rows, columns)."""
     worth: Floats
-    """Squared error that a bit is worth to each channel, (channels,); 0 rounds to the nearest."""
+    """Squared error that a bit is worth to each, which can be broadcast to the values; 0 rounds to the nearest."""
     most: int
     """Largest symbol."""
 
@@ -42,7 +42,7 @@ def rdoq(targets: Targets, tables: Tables, index: Integers) -> Integers:
     symbols = nearest(targets.values, targets.most)
     places = np.nonzero(symbols)
     values, indices = targets.values[places], index[places]
-    worth = np.broadcast_to(targets.worth[:, None, None], symbols.shape)[places]
+    worth = np.broadcast_to(targets.worth, symbols.shape)[places]
 
     def cost(candidates: Integers) -> npt.NDArray[np.float64]:
         return (values - candidates) ** 2 + worth * tables.bits(candidates, indices)

@@ -58,6 +58,8 @@ def test_recipe_exports_and_codes(name: str, photo: np.ndarray) -> None:
     decoded = codec.decode(payload, DecodeOptions()).pixels
     assert decoded.shape == photo.shape
     assert decoded.std() > 0
+    refined = codec.encode(Image.from_array(photo), EncodeOptions(effort=7))
+    assert codec.decode(refined, DecodeOptions()).pixels.shape == photo.shape
     if not model.recipe.variable_rate:
         with pytest.raises(Unsupported, match="one rate"):
             codec.encode(Image.from_array(photo), EncodeOptions(quality=50))

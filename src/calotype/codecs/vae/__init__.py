@@ -2,4 +2,11 @@
 
 from ...codec import CodecInfo
 
-INFO = CodecInfo("vae", wire_version=2, lossless=False, depths=frozenset({8}), takes=frozenset({"quality", "region"}))
+INFO = CodecInfo(
+    "vae",
+    wire_version=2,
+    lossless=False,
+    depths=frozenset({8}),
+    takes=frozenset({"quality", "region"}),
+    efforts=frozenset(range(1, 10)),
+)

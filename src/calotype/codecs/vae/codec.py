@@ -7,7 +7,7 @@ Glossary: y latents (1/16), scaled latents y * gain, z hyper-latents (1/64); `de
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from ...nets.fixed_point import ACTIVATION_MAX
 from ...options import DecodeOptions, EncodeOptions
 from ...runtime.engine import Networks
 from ...tiled import Halo, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal, strided
-from ...tiling import Grid, Tile
+from ...tiling import Grid, Span, Tile
 from . import INFO
 from .cells import parts_of, put_step, step_of
 from .hidden import continue_smoothly
@@ -32,12 +32,18 @@ from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
 from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
+if TYPE_CHECKING:
+    from .refine import Refiner
+
 TILE = 1024  # pixels; what is chosen when encoding; `layout` says what decodes
 STATIC = 1  # the wire version without adaptive tables
 ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
 BIT_WORTH = 0.1, 0.04  # in squared error of a scaled latent of usual gain, at the lowest and highest rate; from tiles
+DEFAULT_EFFORT = 5
+NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
+REFINEMENTS = {7: 8, 8: 16, 9: 32}  # steps, by effort; see `refine`
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
@@ -49,6 +55,32 @@ class TileCoder(Coder, Protocol):
     def finish(self) -> bytes: ...
 
 
+class _Window(NamedTuple):
+    """A tile of an image with what its transforms see around it."""
+
+    rows: Span
+    columns: Span
+    pixels: npt.NDArray[np.uint8]
+    """(h, w, 3 or 1): colours, continued where nobody sees them."""
+    seen: npt.NDArray[np.bool_]
+    """(h, w): whether there is an image, and it can be seen."""
+
+    def inner(self, tile: Tile) -> tuple[slice, slice]:
+        """Where the tile's latents lie among those of the window."""
+        return strided(tile.y, self.rows, LATENT_STRIDE), strided(tile.x, self.columns, LATENT_STRIDE)
+
+
+class _Given(NamedTuple):
+    """What an encoder has to code."""
+
+    scaled: Floats
+    """Scaled latents (1, latents, h, w)."""
+    hyper: Floats | None
+    """Hyper-latents, not yet rounded; None without."""
+    bit_worth: Floats
+    """Squared error of a scaled latent that a bit is worth: one per latent, or one per place of a cell."""
+
+
 class VAECodec:
     """Any model of the family; built from its weights file. Safe to share between threads."""
 
@@ -57,6 +89,8 @@ class VAECodec:
     def __init__(self, host: Host) -> None:
         weights = host.weights
         self.recipe = Recipe.from_dict(weights.recipe, weights.name)
+        self._weights = weights
+        self._refiner_made: Refiner | None = None
         self._networks = Networks(weights, host.engine)
         arrays = weights.arrays
         self._vectors = {name: arrays[name] for name in ("gain", "inverse_gain", "analysis_scale", "synthesis_scale")}
@@ -80,14 +114,18 @@ class VAECodec:
 
     def code(self, image: Image, options: EncodeOptions, make: Callable[[], TileCoder]) -> Payload:
         """A payload of what a new coder for each tile made."""
-        position = self._position(options.quality)
+        position, effort = self._position(options.quality), options.effort or DEFAULT_EFFORT
         grid = Grid(image.height, image.width, TILE)
         padded = grid.padded(HYPER_STRIDE)
 
         def encode_tile(tile: Tile, threads: int) -> bytes:
-            scaled = self._analyse(image, padded, tile, position, threads)
+            window = _window(image, padded, tile)
+            scaled = self._analyse(window, position, threads)
+            given = self._given(scaled[(..., *window.inner(tile))], position, effort, threads)
+            if effort in REFINEMENTS:
+                given = self._refined(given, window, scaled, tile, position, effort, threads)
             coder = make()
-            decoded = self._transmit(coder, scaled, position, scaled.shape[2:], threads, self._adaptive)
+            decoded = self._transmit(coder, given, position, given.scaled.shape[2:], threads, self._adaptive)
             return seal(decoded.astype(np.int16), coder.finish())
 
         records = encode_tiles(padded, encode_tile, options.threads, beside=False)
@@ -130,19 +168,58 @@ class VAECodec:
 
     # --- transforms -----------------------------------------------------------------------------------------------
 
-    def _analyse(self, image: Image, padded: Grid, tile: Tile, position: int, threads: int) -> Floats:
-        """Scaled latents (1, latents, h, w) of a tile of the grid padded to whole hyper-latents."""
-        rows, columns = tile.y.grown(HALO, padded.height), tile.x.grown(HALO, padded.width)
-        there = image.pixels[slice(*rows), slice(*columns)]
-        window = there[..., :3] if image.channels >= 3 else there[..., :1]
-        if image.channels in (2, 4):
-            window = continue_smoothly(window, there[..., -1] > 0)
-        beyond = ((0, rows.size - window.shape[0]), (0, columns.size - window.shape[1]), (0, 0))
-        planes = np.pad(window, beyond, "edge").transpose(2, 0, 1)[None]
+    def _analyse(self, window: _Window, position: int, threads: int) -> Floats:
+        """Scaled latents (1, latents, h, w) of a window."""
+        planes = window.pixels.transpose(2, 0, 1)[None]
         x = np.broadcast_to(planes, (1, 3, *planes.shape[2:])).astype(np.float32) / np.float32(255)
         (y,) = self._networks.get("analysis", threads)(x=x, scale=self._vector("analysis_scale", position))
-        inner = y[:, :, strided(tile.y, rows, LATENT_STRIDE), strided(tile.x, columns, LATENT_STRIDE)]
-        return inner * self._vector("gain", position)
+        return y * self._vector("gain", position)
+
+    def _given(self, scaled: Floats, position: int, effort: int, threads: int) -> _Given:
+        """Scaled latents of a tile with what else their coding takes."""
+        hyper = None
+        if self.recipe.prior == "gaussian":
+            (hyper,) = self._networks.get("hyper_analysis", threads)(scaled=scaled)
+        bit_worth = self._bit_worth(position)
+        return _Given(scaled, hyper, bit_worth * np.float32(effort != NEAREST_EFFORT))
+
+    def _refined(
+        self, given: _Given, window: _Window, scaled: Floats, tile: Tile, position: int, effort: int, threads: int
+    ) -> _Given:
+        """Latents of a tile in place of those `given`: already whole steps from their means, so nothing is rounded."""
+        refiner = self._refiner(effort)
+        from .refine import Picture, Rate
+
+        def code(target: Floats, bit_worth: Floats) -> tuple[Floats, float]:
+            counter = BitCounter()
+            now = given._replace(scaled=target, bit_worth=bit_worth)
+            decoded = self._transmit(counter, now, position, target.shape[2:], threads, self._adaptive)
+            return decoded.astype(np.float32) / np.float32(LATENT_UNIT), counter.bits
+
+        x = (window.pixels.transpose(2, 0, 1)[None] / np.float32(255)).astype(np.float32)
+        picture = Picture(x, window.seen[None, None].astype(np.float32), scaled, *window.inner(tile))
+        rate = Rate(
+            self._vector("inverse_gain", position),
+            self._vector("synthesis_scale", position),
+            self._error_worth(position),
+        )
+        start, bits = code(given.scaled, given.bit_worth)
+        best = refiner.refine(picture, rate, start, bits, code, REFINEMENTS[effort])
+        return given._replace(scaled=best, bit_worth=np.zeros_like(given.bit_worth))
+
+    def _refiner(self, effort: int) -> Refiner:
+        """What refines latents, made when first asked for. Raises `Unsupported` where there is no PyTorch."""
+        if self._refiner_made is None:
+            try:
+                from .refine import Refiner
+
+                self._refiner_made = Refiner(self._weights)
+            except ModuleNotFoundError as error:
+                raise Unsupported(
+                    f"effort {effort} of vae needs PyTorch and onnx, and {error.name} is not installed; "
+                    f"run: pip install 'calotype[gpu]', or take an effort of at most {min(REFINEMENTS) - 1}"
+                ) from None
+        return self._refiner_made
 
     def _synthesise(self, latents: Halo, tile: Tile, position: int, threads: int) -> Floats:
         """A tile's colours (3, h, w), nominally in [0, 1]."""
@@ -169,7 +246,7 @@ class VAECodec:
     def _transmit(
         self,
         coder: Coder,
-        scaled: Floats | None,
+        given: _Given | None,
         position: int,
         shape: tuple[int, ...],
         threads: int,
@@ -177,13 +254,14 @@ class VAECodec:
     ) -> Integers:
         """The symbol program of encoder, decoder and bit counter.
 
-        Scaled latents (1, latents, h, w), or None when decoding; shape is h, w -> decoded latents, counting sixteenths.
+        `given` is None when decoding; shape is h, w of the latents -> decoded latents, counting sixteenths.
         Without `adaptive` their tables are the static ones of version 1.
         """
         if self.recipe.prior == "factorized":
+            scaled = None if given is None else given.scaled
             return self._code_side(coder, scaled, position, (self.recipe.latents, *shape)) * LATENT_UNIT
         get = self._networks.get
-        hyper = None if scaled is None else get("hyper_analysis", threads)(scaled=scaled)[0]
+        hyper = None if given is None else given.hyper
         z_shape = (self.recipe.hyper_latents, *(size * LATENT_STRIDE // HYPER_STRIDE for size in shape))
         z = self._code_side(coder, hyper, position, z_shape)
         rate = self._rate_plane(position, z.shape)
@@ -192,15 +270,14 @@ class VAECodec:
         decoded = np.zeros((1, self.recipe.latents, *shape), np.int32)
         steps = self.recipe.context_steps
         field = None if adaptive is None else adaptive.field(shape[0], shape[1], CELL)
-        worth = self._bit_worth(position)
+        latents = None if given is None else (given.scaled, given.bit_worth)
         for step in range(steps):
             mean, index = get(f"context{step}", threads)(**inputs)
-            parts = [Part(*part) for part in parts_of(self.recipe.latents, step, steps)]
             targets = None
-            if scaled is not None:
-                offsets = np.concatenate(step_of(scaled, step, steps), 1) - mean / np.float32(LATENT_UNIT)
-                own = np.concatenate([worth[part.channel : part.channel + part.channels] for part in parts])
-                targets = Targets(offsets[0], own, SYMBOL_MAX)
+            if latents is not None:
+                scaled, worth = (np.concatenate(step_of(x, step, steps), 1)[0] for x in latents)
+                targets = Targets(scaled - mean[0] / np.float32(LATENT_UNIT), worth, SYMBOL_MAX)
+            parts = [Part(*part) for part in parts_of(self.recipe.latents, step, steps)]
             tables = self._latent_tables if field is None else field.at(parts)
             assert tables is not None
             symbols = _code(coder, targets, tables, index[0].astype(np.int32))
@@ -241,15 +318,19 @@ class VAECodec:
         return vector[None, :, None, None]
 
     def _bit_worth(self, position: int) -> Floats:
-        """Squared error of a scaled latent that a bit is worth, (latents,).
+        """Squared error of a scaled latent that a bit is worth, of each latent of a cell (1, latents, 2, 2).
 
         Synthesis is near an orthonormal transform: in the image, an error counts as the square of the inverse gain.
         """
-        importance = self._vector("inverse_gain", position).ravel() ** 2
+        importance = self._vector("inverse_gain", position) ** 2
         low, high = BIT_WORTH
-        usual = low * (high / low) ** (position / self._last)
-        worth: Floats = np.float32(usual) * np.median(importance) / importance
-        return worth
+        usual = np.float32(low * (high / low) ** (position / self._last))
+        return np.broadcast_to(usual * np.median(importance) / importance, (1, self.recipe.latents, CELL, CELL))
+
+    def _error_worth(self, position: int) -> float:
+        """Bits that a squared error of 1 is worth in one of three colours of a pixel, as the model was trained."""
+        low, high = np.log(self.recipe.lmbda)
+        return float(np.exp(low + (high - low) * position / self._last)) * 255**2 / 3
 
     def _rate_plane(self, position: int, shape: tuple[int, ...]) -> Floats:
         """What exact networks are told of the rate: an activation, everywhere the same."""
@@ -258,6 +339,19 @@ class VAECodec:
 
 def _prefixed(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _window(image: Image, padded: Grid, tile: Tile) -> _Window:
+    """A tile of the grid padded to whole hyper-latents, with its halo."""
+    rows, columns = tile.y.grown(HALO, padded.height), tile.x.grown(HALO, padded.width)
+    there = image.pixels[slice(*rows), slice(*columns)]
+    pixels = there[..., :3] if image.channels >= 3 else there[..., :1]
+    seen = np.ones(pixels.shape[:2], np.bool_)
+    if image.channels in (2, 4):
+        seen = there[..., -1] > 0
+        pixels = continue_smoothly(pixels, seen)
+    beyond = ((0, rows.size - pixels.shape[0]), (0, columns.size - pixels.shape[1]))
+    return _Window(rows, columns, np.pad(pixels, (*beyond, (0, 0)), "edge"), np.pad(seen, beyond))
 
 
 def _code(coder: Coder, given: Integers | Targets | None, model: Model, index: Integers) -> Integers:

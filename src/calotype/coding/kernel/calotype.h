@@ -191,7 +191,7 @@ typedef struct {
 /* Real values that an encoder may round as it likes. */
 typedef struct {
     const float *values;                      /* as the symbols */
-    const float *worth;                       /* [channels of all parts] squared error that a bit is worth */
+    const float *worth;                       /* likewise, the squared error that a bit is worth */
     const float *bits;                        /* [entries of the tables] */
     int32_t most;                             /* largest symbol */
 } calo_targets;

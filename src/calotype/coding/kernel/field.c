@@ -84,8 +84,9 @@ static void write_symbol(writer *w, uint32_t table, int32_t symbol) {
 }
 
 /* The nearest integer of a row's targets, or the one next to it towards zero if that costs less. */
-static void choose_levels(const calo_field *f, const calo_targets *targets, const float *x, float worth, int32_t *symbols,
+static void choose_levels(const calo_field *f, const calo_targets *targets, size_t at, int32_t *symbols,
                           const calo_work *work) {
+    const float *x = targets->values + at, *worth = targets->worth + at;
     for (uint32_t j = 0; j < f->columns; j++) {
         const float size = least(magnitude(x[j]), (float)targets->most);
         int32_t level = (int32_t)(size + 0.5f);
@@ -95,20 +96,22 @@ static void choose_levels(const calo_field *f, const calo_targets *targets, cons
             const float here = bits[at_most(level, (int)table->count)] + 1.0f;
             const float less = bits[at_most(level - 1, (int)table->count)] + (level > 1 ? 1.0f : 0.0f);
             const float error = size - (float)level, other = error + 1.0f;
-            if (other * other + worth * less < error * error + worth * here) level--;
+            if (other * other + worth[j] * less < error * error + worth[j] * here) level--;
         }
         symbols[j] = x[j] < 0 ? -level : level;
     }
 }
 
+/* A channel whose first symbol is number `at`. */
 static void encode_channel(calo_field *f, const calo_arithmetic *a, const calo_channel *c, const calo_targets *targets,
-                           const float *values, float worth, int32_t *symbols, const int32_t *index, writer *w) {
+                           size_t at, int32_t *symbols, const int32_t *index, writer *w) {
     calo_work work;
     calo_sums sums = {0};
     for (uint32_t i = 0; i < f->rows; i++) {
-        int32_t *row = symbols + (size_t)i * f->columns;
-        a->predict(f, c, i, index + (size_t)i * f->columns, &work);
-        if (targets) choose_levels(f, targets, values + (size_t)i * f->columns, worth, row, &work);
+        const size_t first = at + (size_t)i * f->columns;
+        int32_t *row = symbols + first;
+        a->predict(f, c, i, index + first, &work);
+        if (targets) choose_levels(f, targets, first, row, &work);
         for (uint32_t j = 0; j < f->columns; j++) {
             work.level[j] = level_of(row[j]);
             write_symbol(w, (uint32_t)work.table[j], work.level[j]);
@@ -118,7 +121,7 @@ static void encode_channel(calo_field *f, const calo_arithmetic *a, const calo_c
     a->learn_common(f, &sums);
     for (uint32_t i = 0; i < f->rows; i++) {
         for (uint32_t j = 0; j < f->columns; j++) {
-            const int32_t s = symbols[(size_t)i * f->columns + j];
+            const int32_t s = symbols[at + (size_t)i * f->columns + j];
             if (s == 0) continue;
             const size_t entry = c->start + i * f->stride + j;
             if (f->sign_known[c->channel]) {
@@ -146,9 +149,7 @@ int calo_field_encode(calo_field *f, const calo_part *parts, size_t count, const
     for (size_t p = 0; p < count; p++) {
         for (uint32_t k = 0; k < parts[p].channels; k++, q++) {
             open_channel(f, parts + p, k, &c);
-            const float *values = targets ? targets->values + q * size : NULL;
-            const float worth = targets ? targets->worth[q] : 0;
-            encode_channel(f, a, &c, targets, values, worth, symbols + q * size, index + q * size, &w);
+            encode_channel(f, a, &c, targets, q * size, symbols, index, &w);
         }
     }
     *placed = w.placed, *escaped = w.escaped;

@@ -97,12 +97,19 @@ class Own:
     def ideal_bits(self, image: Image, rung: Rung, threads: int) -> float | None:
         """Size of the file by the bit counter.
 
-        None of models with efforts: they learn while they code, and count by doing just that.
+        None of lossless models with efforts: they learn while they code, and count by doing just that.
         """
-        if self.model.info.efforts:
+        if self.model.info.efforts and self.model.info.lossless:
             return None
-        lossless = self.spec.encode.lossless
-        return self.model.count_bits(image, rung.quality, max_error=rung.max_error, lossless=lossless, threads=threads)
+        asked = self.spec.encode
+        return self.model.count_bits(
+            image,
+            rung.quality,
+            max_error=rung.max_error,
+            lossless=asked.lossless,
+            effort=asked.effort,
+            threads=threads,
+        )
 
     def _options(self, rung: Rung, threads: int = 0) -> EncodeOptions:
         return replace(self.spec.encode, quality=rung.quality, max_error=rung.max_error, threads=threads)
