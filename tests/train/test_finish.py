@@ -103,7 +103,9 @@ def test_an_entropy_coder_is_fitted_and_old_files_still_decode(tmp_path: Path, t
     assert card["description"] == "Fresh."
     assert card["adaptive"] == {"tiles": 2}
 
-    adapt_model(str(path), [tiles], 3)
+    noise = np.random.default_rng(1).integers(0, 256, (SIDE, 3 * SIDE, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).save(tmp_path / "other.png")
+    adapt_model(str(path), [tmp_path / "other.png"], 2)
     again = calotype.load(str(path))
     np.testing.assert_array_equal(again.decode(before), calotype.load(str(path)).decode(before))
     assert not again.card.reads_files_of("vae", adapted.card.digest)  # its tables are gone

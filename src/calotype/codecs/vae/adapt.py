@@ -17,7 +17,7 @@ from ...image import Image, Pixels
 from ...options import EncodeOptions
 from ...runtime.weights import Weights, pack_weights
 from .cells import parts_of
-from .codec import ADAPTIVE, CELL, VAECodec
+from .codec import ADAPTIVE, CELL, FILTER_EFFORT, VAECodec
 from .recipe import Recipe
 from .scales import SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
@@ -60,7 +60,7 @@ def _code(data: bytes, recipe: Recipe, images: list[Image]) -> list[list[Coded]]
     recorders: list[_Recorder] = []
     for number, image in enumerate(images):
         quality = number * QUALITY_STRIDE % 101 if recipe.variable_rate else None
-        codec.code(image, EncodeOptions(quality), lambda: _Recorder(recorders))
+        codec.code(image, EncodeOptions(quality, effort=FILTER_EFFORT - 1), lambda: _Recorder(recorders))
     return [[Coded(*call) for call in zip(parts, *recorder.latents, strict=True)] for recorder in recorders]
 
 

@@ -18,6 +18,7 @@ from ...coding.adaptive import Adaptive, Part
 from ...coding.coder import Model
 from ...coding.planes import pack_plane, unpack_plane
 from ...coding.rdoq import Targets, nearest
+from ...coding.wiener import WAYS, Fit, Taps, filtered
 from ...errors import CorruptFile, Unsupported
 from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
@@ -36,13 +37,15 @@ if TYPE_CHECKING:
     from .refine import Refiner
 
 TILE = 1024  # pixels; what is chosen when encoding; `layout` says what decodes
-STATIC = 1  # the wire version without adaptive tables
+STATIC = 1  # the wire version without adaptive tables and filters
 ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
+FEW_PIXELS = 1 << 16  # of an image whose filter is fitted to all of them
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
 BIT_WORTH = 0.1, 0.04  # in squared error of a scaled latent of usual gain, at the lowest and highest rate; from tiles
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
+FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode
 REFINEMENTS = {7: 8, 8: 16, 9: 32}  # steps, by effort; see `refine`
 
 Floats = npt.NDArray[np.float32]
@@ -118,7 +121,9 @@ class VAECodec:
         grid = Grid(image.height, image.width, TILE)
         padded = grid.padded(HYPER_STRIDE)
 
-        def encode_tile(tile: Tile, threads: int) -> bytes:
+        records: dict[Tile, bytes] = {}
+
+        def encode_tile(tile: Tile, threads: int) -> Integers:
             window = _window(image, padded, tile)
             scaled = self._analyse(window, position, threads)
             given = self._given(scaled[(..., *window.inner(tile))], position, effort, threads)
@@ -126,15 +131,39 @@ class VAECodec:
                 given = self._refined(given, window, scaled, tile, position, effort, threads)
             coder = make()
             decoded = self._transmit(coder, given, position, given.scaled.shape[2:], threads, self._adaptive)
-            return seal(decoded.astype(np.int16), coder.finish())
+            records[tile] = seal(decoded.astype(np.int16), coder.finish())
+            return decoded
 
-        records = encode_tiles(padded, encode_tile, options.threads, beside=False)
+        if effort < FILTER_EFFORT or self._adaptive is None:
+            encode_tiles(padded, encode_tile, options.threads, beside=False)
+            taps = None
+        else:
+            taps = self._fit(image, padded, position, encode_tile, options.threads)
         alpha: list[bytes] = []
         if image.channels in (2, 4):
             plane: npt.NDArray[np.uint8] = image.pixels[..., -1].astype(np.uint8, copy=False)
             alpha = encode_tiles(grid, lambda tile, _: pack_plane(cut(plane, tile)), options.threads)
         version = STATIC if self._adaptive is None else None
-        return Payload(image.pixels.shape, image.depth, Layout(position, TILE, records, alpha).chunks(), version)
+        latents = [records[tile] for tile in padded]
+        layout = Layout(position, TILE, latents, alpha, b"" if taps is None else taps.tobytes())
+        return Payload(image.pixels.shape, image.depth, layout.chunks(), version)
+
+    def _fit(
+        self, image: Image, padded: Grid, position: int, encode: Callable[[Tile, int], Integers], threads: int
+    ) -> Taps | None:
+        """Encode all tiles, and find the filter that mends most of what is lost."""
+        colours = 3 if image.channels >= 3 else 1
+        fit = Fit(colours, stride=1 if image.width * image.height <= FEW_PIXELS else 2)
+        latents = Halo(padded, HALO, LATENT_STRIDE, lambda tile: encode(tile, threads))
+
+        def look(tile: Tile, threads: int) -> None:
+            shown, rows, columns = self._synthesise(latents, tile, position, colours, threads)
+            window = _window(image, padded, tile)
+            wanted = window.pixels[rows, columns].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+            fit.add(shown, rows, columns, wanted, window.seen[rows, columns])
+
+        encode_tiles(padded, look, threads, beside=False)
+        return fit.taps(self._error_worth(position) * 3 / colours)
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
         """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
@@ -148,6 +177,10 @@ class VAECodec:
         adaptive = None if payload.wire_version == STATIC else self._adaptive
         if payload.wire_version != STATIC and adaptive is None:
             raise CorruptFile("the file is coded adaptively, for which its model has no tables")
+        colours = 3 if channels >= 3 else 1
+        if layout.taps and (len(layout.taps) != colours * len(WAYS) or payload.wire_version == STATIC):
+            raise CorruptFile(f"the file has a filter of {len(layout.taps)} taps that is none of its kind")
+        taps = np.frombuffer(layout.taps, np.int8).reshape(colours, -1) if layout.taps else None
         threads = options.threads
         self._networks.prepare("synthesis", threads)
         padded = grid.padded(HYPER_STRIDE)
@@ -158,8 +191,8 @@ class VAECodec:
         latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
 
         def decode_tile(tile: Tile, threads: int) -> Pixels:
-            colours = self._synthesise(latents, tile, layout.position, threads).transpose(1, 2, 0)
-            planes = [_to_bytes(colours if channels >= 3 else colours.mean(-1, keepdims=True))]
+            shown, rows, columns = self._synthesise(latents, tile, layout.position, colours, threads)
+            planes = [_to_bytes(filtered(shown, rows, columns, taps).transpose(1, 2, 0))]
             if has_alpha:
                 planes.append(unpack_plane(grid.of(layout.alpha, tile), tile.y.size, tile.x.size)[..., None])
             return np.concatenate(planes, -1) if has_alpha else planes[0]
@@ -221,12 +254,15 @@ class VAECodec:
                 ) from None
         return self._refiner_made
 
-    def _synthesise(self, latents: Halo, tile: Tile, position: int, threads: int) -> Floats:
-        """A tile's colours (3, h, w), nominally in [0, 1]."""
+    def _synthesise(
+        self, latents: Halo, tile: Tile, position: int, colours: int, threads: int
+    ) -> tuple[Floats, slice, slice]:
+        """Colours (3, h, w) or their mean (1, h, w), about in [0, 1], of a tile with its halo; where the tile is."""
         rows, columns, decoded = latents.around(tile)
         y = decoded.astype(np.float32) * (self._vector("inverse_gain", position) / np.float32(LATENT_UNIT))
         (x,) = self._networks.get("synthesis", threads)(y=y, scale=self._vector("synthesis_scale", position))
-        return x[0, :, tile.y.within(rows), tile.x.within(columns)]
+        window: Floats = x[0] if colours == 3 else x[0].mean(0, keepdims=True)
+        return window, tile.y.within(rows), tile.x.within(columns)
 
     # --- integers -------------------------------------------------------------------------------------------------
 

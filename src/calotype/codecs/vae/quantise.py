@@ -24,7 +24,7 @@ from ...options import DecodeOptions, EncodeOptions
 from ...runtime.engine import Network
 from ...runtime.onnx import OnnxNetwork
 from ...runtime.weights import Weights, pack_companion
-from .codec import VAECodec
+from .codec import FILTER_EFFORT, VAECodec
 from .networks import BLOCK
 from .recipe import Recipe
 
@@ -114,7 +114,7 @@ def _observe(weights: Weights, recipe: Recipe, parts: Mapping[str, _Part], tiles
     codec = VAECodec(Host(weights, engine))
     for number, tile in enumerate(tiles):
         quality = number * QUALITY_STRIDE % 101 if recipe.variable_rate else None
-        payload = codec.encode(Image.from_array(tile), EncodeOptions(quality))
+        payload = codec.encode(Image.from_array(tile), EncodeOptions(quality, effort=FILTER_EFFORT - 1))
         codec.decode(payload, DecodeOptions())
 
 

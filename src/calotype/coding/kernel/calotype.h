@@ -208,6 +208,12 @@ int calo_field_decode(calo_field *field, const calo_part *parts, size_t count, c
 /* For tests: the arithmetic without wider instructions, chosen from now on. */
 void calo_field_portable(int yes);
 
+enum { CALO_TAPS = 12, CALO_TAP_REACH = 2 };
+
+/* A plane filtered: `x` points at the first of rows x columns floats, `stride` apart by rows, with CALO_TAP_REACH more around
+   them. `out` is [rows][columns]. */
+void calo_wiener(const float *x, ptrdiff_t stride, size_t rows, size_t columns, const float *taps, float *out);
+
 /* Castagnoli CRC, continued from `crc` (0 to begin). */
 void calo_crc32c_prepare(void);
 uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
