@@ -62,6 +62,13 @@ def test_lossy_files_are_no_larger_than_lossless_ones(name: str) -> None:
     assert qualities[-1] > 36
 
 
+def test_an_effort_is_handed_on_to_the_lossless_model() -> None:
+    pixels = text()
+    quick = calotype.encode(pixels, effort=2)
+    assert quick == calotype.encode(pixels, lossless=True, effort=2)
+    assert quick != calotype.encode(pixels)
+
+
 def test_a_target_is_reached_by_whatever_reaches_it() -> None:
     pixels = text()
     exact = calotype.encode(pixels, lossless=True)

@@ -21,8 +21,8 @@ SANITISERS = [
 ]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 BUILDS = {  # folder of harness and kernel, rounds (about three seconds of them), flags
-    "coding": ("coding", 1000, ["-O1"]),
-    "coding-portable": ("coding", 1000, ["-O2", "-DCALO_PORTABLE"]),
+    "coding": ("coding", 1000, ["-O1", "-ffp-contract=off"]),
+    "coding-portable": ("coding", 1000, ["-O2", "-ffp-contract=off", "-DCALO_PORTABLE"]),
     "prism": ("codecs/prism", 80, ["-O1", "-ffp-contract=off"]),
 }
 
@@ -31,9 +31,10 @@ def compile_harness(folder: Path, package: str, flags: list[str]) -> Path:
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("needs gcc or clang")
-    program, kernel = folder / "fuzz", PACKAGE / package / "kernel"
+    program, kernel, shared = folder / "fuzz", PACKAGE / package / "kernel", PACKAGE / "coding/kernel"
     sources = [HERE / package / "fuzz.c", *sorted(kernel.glob("*.c"))]
-    command = [compiler, "-std=c11", "-g", *WARNINGS, f"-I{kernel}", *SANITISERS, *flags, *map(str, sources), "-lm"]
+    command = [compiler, "-std=c11", "-g", *WARNINGS, f"-I{kernel}", f"-I{shared}", *SANITISERS, *flags]
+    command += [*map(str, sources), "-lm"]
     built = subprocess.run([*command, "-o", program], capture_output=True, text=True)
     if "cannot find" in built.stderr and "san" in built.stderr:
         pytest.skip("the compiler comes without sanitisers")

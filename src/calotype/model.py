@@ -216,7 +216,8 @@ class Model:
         """What an image becomes that this model is not for, if there is a model for it."""
         if self.exact is None or not self.exact.info.takes_image(image):
             return None
-        card, lossless = self.exact, EncodeOptions(lossless=True, threads=options.threads)
+        card, effort = self.exact, options.effort if options.effort in self.exact.info.efforts else None
+        lossless = EncodeOptions(lossless=True, effort=effort, threads=options.threads)
         return Fallback(image, lambda: open_model(card).encode_with(image, lossless))
 
     def _pack(self, image: Image, payload: Payload) -> bytes:

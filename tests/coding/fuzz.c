@@ -1,4 +1,4 @@
-/* Throws random tables, mixtures, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz.py.
+/* Throws random tables, mixtures, adaptive tables, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz.py.
 
    Usage: fuzz rounds seconds seed; it goes on until both are over. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
    Undamaged streams must decode to what was encoded. */
@@ -234,6 +234,149 @@ static void try_mixtures(unsigned long *intact, unsigned long *passed) {
     free(symbols), free(decoded), free(parameters), free(places), free(words), free(stream), free(logistic), free(step);
 }
 
+/* --- adaptive tables ---------------------------------------------------------------------------------------------- */
+
+static float random_float(float most) { return most * (float)below(1 << 20) / (1 << 20); }
+
+static float *random_floats(size_t n, float least, float most) {
+    float *x = allocate(4 * n);
+    for (size_t i = 0; i < n; i++) x[i] = least + random_float(most - least);
+    return x;
+}
+
+static void *zeros(size_t size) { return memset(allocate(size), 0, size); }
+
+static void field_start(calo_field *f) {
+    const size_t planes = (size_t)f->channels * f->plane;
+    f->slope = random_floats(f->channels * CALO_SLOPES, -2, 2), f->slope_evidence = zeros(4 * f->channels * CALO_SLOPES);
+    f->common = random_floats(2 * CALO_FEATURES, -1, 2), f->common_evidence = zeros(4 * 2 * CALO_FEATURES);
+    f->sign_weight = random_floats(f->channels * CALO_SIGNS, -1, 1);
+    f->sign_evidence = random_floats(f->channels * CALO_SIGNS, 1, 30);
+    f->known = zeros(4 * planes * f->places), f->cells = zeros(4 * planes), f->lean = zeros(planes * f->places);
+    f->site_level = zeros(4 * f->places * f->plane), f->site_mean = zeros(4 * f->places * f->plane);
+}
+
+static void field_end(calo_field *f) {
+    free(f->slope), free(f->slope_evidence), free(f->common), free(f->common_evidence);
+    free(f->sign_weight), free(f->sign_evidence), free(f->known), free(f->cells), free(f->lean);
+    free(f->site_level), free(f->site_mean);
+}
+
+/* Tables of levels, two per index, and of signs. */
+static void field_tables(tables *t, uint32_t levels) {
+    const uint32_t count = levels + CALO_SIGN_TABLES;
+    t->lengths = allocate(4 * count), t->minimums = zeros(4 * count), t->size = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        t->lengths[k] = k < levels ? (int32_t)(1 + below(200)) : 2;
+        t->size += (size_t)t->lengths[k] + 1;
+    }
+    t->frequencies = allocate(2 * t->size);
+    for (size_t k = 0, at = 0; k < count; at += (size_t)t->lengths[k++] + 1)
+        fill(t->frequencies + at, (uint32_t)t->lengths[k] + 1);
+    const size_t entries = t->size + (size_t)count * CALO_GUARDS;
+    t->set = (calo_tables){
+        .tables = count,
+        .width = CALO_WIDE,
+        .table = allocate(count * sizeof(calo_table)),
+        .shift = allocate(count * 4),
+        .entry = allocate(entries * sizeof(calo_entry)),
+        .symbol = allocate(entries * sizeof(calo_symbol)),
+        .bucket = allocate((size_t)count * 4 << (CALO_PRECISION - CALO_WIDE)),
+    };
+    if (calo_tables_build(&t->set, t->frequencies, t->size, t->lengths, t->minimums) != CALO_OK) abort();
+}
+
+static int field_decode(calo_field *f, uint64_t seed, const calo_part *parts, size_t count, const uint8_t *data, size_t size,
+                        const int32_t *index, int32_t *symbols) {
+    const uint64_t before = state;
+    state = seed;
+    field_start(f);
+    state = before;
+    calo_decoder decoder;
+    int good = calo_decoder_open(&decoder, data, size) == CALO_OK;
+    good = good && calo_field_decode(f, parts, count, &decoder, index, symbols) == CALO_OK;
+    field_end(f);
+    return good && calo_decoder_close(&decoder) == CALO_OK;
+}
+
+static void try_fields(unsigned long *intact, unsigned long *passed) {
+    tables t;
+    const uint32_t indices = 1 + below(20), channels = 1 + below(5), side = 1 + below(2);
+    const uint32_t rows = 1 + below(5), columns = 1 + below(20), stride = (columns + 7) / 8 * 8 + 2 * CALO_REACH;
+    field_tables(&t, 2 * indices);
+    const float size_of = below(8) ? 3 : 1e30f;
+    const size_t lists = (size_t)channels * CALO_LISTS * CALO_FRIENDS, signs = (size_t)channels * CALO_SIGNS;
+    float *expected = random_floats(indices, 0, size_of), *weights = random_floats(lists, 0, 2);
+    float *gradient = random_floats(2 * indices * CALO_LEVELS, -2, 2), *fisher = random_floats(2 * indices, 0, 2);
+    int16_t *friends = allocate(2 * lists);
+    calo_neighbour *near = allocate(sizeof *near * signs);
+    uint8_t *known = allocate(channels);
+    for (size_t i = 0; i < lists; i++) friends[i] = (int16_t)below(channels), weights[i] *= below(8) > 0;
+    for (size_t i = 0; i < signs; i++)
+        near[i] = (calo_neighbour){(int16_t)((int)below(channels) - (int)(i / CALO_SIGNS)), (int8_t)((int)below(5) - 2),
+                                   (int8_t)((int)below(5) - 2)};
+    for (uint32_t c = 0; c < channels; c++) known[c] = (uint8_t)below(2);
+    calo_field f = {
+        .tables = &t.set, .level_tables = 2 * indices, .indices = indices,
+        .expected = expected, .gradient = gradient, .fisher = fisher, .quiet = random_float(0.5f),
+        .rates = {6, 2, 4, 1, 0.99f, 0.985f, below(2) ? 10 : 0, 40},
+        .channels = channels, .side = side, .places = side * side, .rows = rows, .columns = columns,
+        .stride = stride, .plane = (size_t)(rows + 2 * CALO_REACH) * stride + below(20),
+        .friend = friends, .friend_weight = weights, .sign = near, .sign_known = known,
+    };
+    const calo_part parts[2] = {{0, channels, below(side), below(side)}, {below(channels), 1, 0, 0}};
+    const size_t count = 1 + below(2), n = (size_t)rows * columns * (channels + count - 1);
+    int32_t *index = allocate(4 * n), *symbols = allocate(4 * n), *decoded = allocate(4 * n);
+    float *values = random_floats(n, -40, 40), *worth = random_floats(n, 0, 1), *bits = random_floats(t.size + t.set.tables, 0, 20);
+    for (size_t i = 0; i < n; i++) {
+        index[i] = (int32_t)below(indices);
+        symbols[i] = below(50) ? (int32_t)below(9) - 4 : (int32_t)((int64_t)below(UINT32_MAX) - INT32_MAX);
+    }
+    uint32_t *places = allocate(8 * n);
+    uint8_t *escapes = allocate(5 * n);
+    size_t placed, escaped;
+    const uint64_t seed = random64() | 1, before = state;
+    state = seed;
+    field_start(&f);
+    state = before;
+    const calo_targets targets = {values, worth, bits, 30};
+    if (calo_field_encode(&f, parts, count, below(2) ? &targets : NULL, symbols, index, places, &placed, escapes, &escaped))
+        abort();
+    field_end(&f);
+    const uint32_t lanes = below(2) ? CALO_LANES : 1;
+    uint32_t states[CALO_LANES];
+    for (int k = 0; k < CALO_LANES; k++) states[k] = CALO_STATE_MIN;
+    uint8_t *words = allocate(2 * placed), *stream = allocate(6 + escaped + 4 * CALO_LANES + 2 * placed);
+    const size_t position = calo_encode(&t.set, places, placed, lanes, (uint32_t)(placed - 1) % lanes, states, words, 2 * placed);
+    size_t size = 0;
+    stream[size++] = (uint8_t)((lanes == CALO_LANES) | (escaped > 0) << 1);
+    if (escaped > 0) {
+        size += put_varint(stream + size, escaped);
+        memcpy(stream + size, escapes, escaped);
+        size += escaped;
+    }
+    for (uint32_t k = 0; k < lanes; k++)
+        for (int byte = 0; byte < 4; byte++) stream[size++] = (uint8_t)(states[k] >> 8 * byte);
+    memcpy(stream + size, words + position, 2 * placed - position);
+    size += 2 * placed - position;
+    if (!field_decode(&f, seed, parts, count, stream, size, index, decoded) || memcmp(symbols, decoded, 4 * n) != 0) {
+        fprintf(stderr, "an intact stream of adaptive tables did not decode\n");
+        abort();
+    }
+    ++*intact;
+    for (int k = 0; k < 6; k++) {
+        size_t length = size;
+        uint8_t *copy = damage(stream, &length);
+        if (below(8) == 0) index[below((uint32_t)n)] = (int32_t)random64();
+        *passed += (unsigned long)field_decode(&f, seed, parts, count, copy, length, index, decoded);
+        free(copy);
+    }
+    free(expected), free(weights), free(gradient), free(fisher), free(friends), free(near), free(known);
+    free(index), free(symbols), free(decoded), free(values), free(worth), free(bits);
+    free(places), free(escapes), free(words), free(stream);
+    tables_free(&t);
+}
+
 static void try_once(unsigned long *intact, unsigned long *passed) {
     tables t;
     const int damaged_tables = below(8) == 0;
@@ -280,6 +423,7 @@ int main(int argc, char **argv) {
     for (unsigned long round = 0; round < rounds || difftime(time(NULL), begin) < seconds; round++) {
         try_once(&intact, &passed);
         try_mixtures(&intact, &passed);
+        try_fields(&intact, &passed);
     }
     printf("%lu intact streams, 6 or 8 damaged ones of each, %lu of which passed\n", intact, passed);
     return 0;
