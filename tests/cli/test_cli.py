@@ -303,7 +303,7 @@ def test_failures_leave_no_output(run: Run, images: dict[str, np.ndarray], file:
         (["encode", "in/a.png", "-o", "b.calo", "-m", MODEL, "--target-size", "9"], 1, "above 9"),
         (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-q", "50"], 2, "lossless files have no quality"),
         (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-m", "vae.swift"], 1, "vae.swift is not lossless"),
-        (["encode", "in/a.png", "-o", "b.calo", "-m", "vae.swift", "-e", "5"], 1, "effort"),
+        (["encode", "in/a.png", "-o", "b.calo", "-m", "l3c.compact", "-e", "5"], 1, "effort"),
         (["encode", "in/a.png", "-o", "b.calo", "--lossless", "-e", "10"], 2, "range 1<=x<=9"),
         (["encode", "in/a.png", "-o", "b.calo", "--lossless", "--target-size", "9"], 1, "above 9"),
         (["verify", "in/a.png"], 1, "not a Calotype file"),

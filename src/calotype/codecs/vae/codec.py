@@ -50,6 +50,8 @@ REFINEMENTS = {7: 8, 8: 16, 9: 32}  # steps, by effort; see `refine`
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
+Latents = npt.NDArray[np.int16]
+"""As decoded, (1, latents, h, w), counting sixteenths."""
 
 
 class TileCoder(Coder, Protocol):
@@ -120,10 +122,9 @@ class VAECodec:
         position, effort = self._position(options.quality), options.effort or DEFAULT_EFFORT
         grid = Grid(image.height, image.width, TILE)
         padded = grid.padded(HYPER_STRIDE)
-
         records: dict[Tile, bytes] = {}
 
-        def encode_tile(tile: Tile, threads: int) -> Integers:
+        def encode_tile(tile: Tile, threads: int) -> Latents:
             window = _window(image, padded, tile)
             scaled = self._analyse(window, position, threads)
             given = self._given(scaled[(..., *window.inner(tile))], position, effort, threads)
@@ -131,8 +132,9 @@ class VAECodec:
                 given = self._refined(given, window, scaled, tile, position, effort, threads)
             coder = make()
             decoded = self._transmit(coder, given, position, given.scaled.shape[2:], threads, self._adaptive)
-            records[tile] = seal(decoded.astype(np.int16), coder.finish())
-            return decoded
+            latents = decoded.astype(np.int16)
+            records[tile] = seal(latents, coder.finish())
+            return latents
 
         if effort < FILTER_EFFORT or self._adaptive is None:
             encode_tiles(padded, encode_tile, options.threads, beside=False)
@@ -144,12 +146,12 @@ class VAECodec:
             plane: npt.NDArray[np.uint8] = image.pixels[..., -1].astype(np.uint8, copy=False)
             alpha = encode_tiles(grid, lambda tile, _: pack_plane(cut(plane, tile)), options.threads)
         version = STATIC if self._adaptive is None else None
-        latents = [records[tile] for tile in padded]
-        layout = Layout(position, TILE, latents, alpha, b"" if taps is None else taps.tobytes())
+        coded = [records[tile] for tile in padded]
+        layout = Layout(position, TILE, coded, alpha, b"" if taps is None else taps.tobytes())
         return Payload(image.pixels.shape, image.depth, layout.chunks(), version)
 
     def _fit(
-        self, image: Image, padded: Grid, position: int, encode: Callable[[Tile, int], Integers], threads: int
+        self, image: Image, padded: Grid, position: int, encode: Callable[[Tile, int], Latents], threads: int
     ) -> Taps | None:
         """Encode all tiles, and find the filter that mends most of what is lost."""
         colours = 3 if image.channels >= 3 else 1
@@ -185,7 +187,7 @@ class VAECodec:
         self._networks.prepare("synthesis", threads)
         padded = grid.padded(HYPER_STRIDE)
 
-        def decode_latents(tile: Tile) -> npt.NDArray[np.int16]:
+        def decode_latents(tile: Tile) -> Latents:
             return self._decode_latents(grid.of(layout.latents, tile), tile, layout.position, adaptive, threads)
 
         latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
@@ -268,7 +270,7 @@ class VAECodec:
 
     def _decode_latents(
         self, record: bytes, tile: Tile, position: int, adaptive: Adaptive | None, threads: int
-    ) -> npt.NDArray[np.int16]:
+    ) -> Latents:
         """Decoded latents (1, latents, h, w) of a tile of the padded grid."""
         sealed, stream = open_record(record)
         decoder = Decoder(stream)
