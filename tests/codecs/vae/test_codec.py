@@ -22,20 +22,9 @@ from calotype.image import Image
 from calotype.options import DecodeOptions, EncodeOptions, Region
 from calotype.runtime.engine import Network
 from calotype.runtime.weights import Weights, pack_weights
-from tests import specimens
 from tests.codecs.vae.specimen import SMALL, drawn
 
 Bytes = npt.NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def weights() -> Weights:
-    return specimens.weights("vae.small")
-
-
-@pytest.fixture(scope="module")
-def codec(weights: Weights) -> vae.VAECodec:
-    return vae.VAECodec(Host(weights))
 
 
 @pytest.fixture(scope="module")

@@ -18,19 +18,8 @@ from calotype.image import Image
 from calotype.options import DecodeOptions, EncodeOptions
 from calotype.runtime.weights import Weights
 from calotype.tiling import Grid
-from tests import specimens
 
 Bytes = npt.NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def weights() -> Weights:
-    return specimens.weights("vae.small")
-
-
-@pytest.fixture(scope="module")
-def codec(weights: Weights) -> vae.VAECodec:
-    return vae.VAECodec(Host(weights))
 
 
 @pytest.fixture(scope="module")
