@@ -91,8 +91,19 @@ class _Lib:
         self, field: _Pointer, parts: _Pointer, count: int, decoder: _Pointer, index: _Pointer, symbols: _Pointer, /
     ) -> int: ...
     def calo_field_portable(self, yes: bool, /) -> None: ...
-    def calo_wiener(
-        self, x: _Pointer, stride: int, rows: int, columns: int, taps: _Pointer, out: _Pointer, /
+    def calo_show(
+        self,
+        plane: _Pointer,
+        height: int,
+        width: int,
+        top: int,
+        left: int,
+        rows: int,
+        columns: int,
+        taps: _Pointer,
+        out: _Pointer,
+        step: int,
+        /,
     ) -> None: ...
     def calo_crc32c_prepare(self) -> None: ...
     def calo_crc32c(self, crc: int, data: _Pointer, size: int, /) -> int: ...

@@ -107,7 +107,8 @@ DECLARATIONS = """
     int calo_field_decode(calo_field *field, const calo_part *parts, size_t count, calo_decoder *decoder,
                           const int32_t *index, int32_t *symbols);
     void calo_field_portable(int yes);
-    void calo_wiener(const float *x, ptrdiff_t stride, size_t rows, size_t columns, const float *taps, float *out);
+    void calo_show(const float *plane, size_t height, size_t width, size_t top, size_t left, size_t rows,
+                   size_t columns, const float *taps, uint8_t *out, size_t step);
     void calo_crc32c_prepare(void);
     uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
     uint32_t calo_crc32c_portable(uint32_t crc, const uint8_t *data, size_t size);

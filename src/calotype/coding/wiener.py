@@ -28,19 +28,21 @@ Taps = npt.NDArray[np.int8]
 """(planes, 12), in 1/256."""
 
 
-def filtered(planes: Floats, rows: slice, columns: slice, taps: Taps | None) -> Floats:
-    """Part of planes (c, h, w), filtered; the pixels around it count, and those at the border go on beyond it."""
-    if taps is None:
-        return planes[:, rows, columns]
-    around = _around(planes, rows, columns)
-    count, height, width = around.shape
-    out = np.empty((count, height - 2 * REACH, width - 2 * REACH), np.float32)
-    weights = taps.astype(np.float32) / np.float32(UNIT)
-    first = REACH * width + REACH
-    for plane, weight, to in zip(around, weights, out, strict=True):
-        start = ffi.from_buffer("float[]", plane) + first
-        buffers = ffi.from_buffer("float[]", weight), ffi.from_buffer("float[]", to)
-        lib.calo_wiener(start, width, to.shape[0], to.shape[1], *buffers)
+def shown(planes: Floats, rows: slice, columns: slice, taps: Taps | None) -> npt.NDArray[np.uint8]:
+    """Part of planes (c, h, w) as bytes (h, w, c), 1 becoming 255, filtered if there are taps.
+
+    The samples around the part count; beyond the planes their border goes on.
+    """
+    planes = np.ascontiguousarray(planes, np.float32)
+    count, height, width = planes.shape
+    out = np.empty((rows.stop - rows.start, columns.stop - columns.start, count), np.uint8)
+    for number, plane in enumerate(planes):
+        weights = None if taps is None else taps[number].astype(np.float32) / np.float32(UNIT)
+        lib.calo_show(
+            ffi.from_buffer("float[]", plane), height, width, rows.start, columns.start, out.shape[0], out.shape[1],
+            ffi.NULL if weights is None else ffi.from_buffer("float[]", weights),
+            ffi.from_buffer("uint8_t[]", out) + number, count,
+        )  # fmt: skip
     return out
 
 
@@ -55,7 +57,7 @@ class Fit:
         self._pixels = 0
 
     def add(self, planes: Floats, rows: slice, columns: slice, wanted: Floats, seen: npt.NDArray[np.bool_]) -> None:
-        """Part of planes, as in `filtered`, that should look like `wanted` (c, h, w) where it is `seen` (h, w)."""
+        """Part of planes, as in `shown`, that should look like `wanted` (c, h, w) where it is `seen` (h, w)."""
         around, step = _around(planes, rows, columns), self._stride
         counted = seen[::step, ::step]
         self._pixels += int(np.count_nonzero(counted))

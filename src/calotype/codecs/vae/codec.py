@@ -18,7 +18,7 @@ from ...coding.adaptive import Adaptive, Part
 from ...coding.coder import Model
 from ...coding.planes import pack_plane, unpack_plane
 from ...coding.rdoq import Targets, nearest
-from ...coding.wiener import WAYS, Fit, Taps, filtered
+from ...coding.wiener import WAYS, Fit, Taps, shown
 from ...errors import CorruptFile, Unsupported
 from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
@@ -159,10 +159,10 @@ class VAECodec:
         latents = Halo(padded, HALO, LATENT_STRIDE, lambda tile: encode(tile, threads))
 
         def look(tile: Tile, threads: int) -> None:
-            shown, rows, columns = self._synthesise(latents, tile, position, colours, threads)
+            colour_planes, rows, columns = self._synthesise(latents, tile, position, colours, threads)
             window = _window(image, padded, tile)
             wanted = window.pixels[rows, columns].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-            fit.add(shown, rows, columns, wanted, window.seen[rows, columns])
+            fit.add(colour_planes, rows, columns, wanted, window.seen[rows, columns])
 
         encode_tiles(padded, look, threads, beside=False)
         return fit.taps(self._error_worth(position) * 3 / colours)
@@ -193,11 +193,11 @@ class VAECodec:
         latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
 
         def decode_tile(tile: Tile, threads: int) -> Pixels:
-            shown, rows, columns = self._synthesise(latents, tile, layout.position, colours, threads)
-            planes = [_to_bytes(filtered(shown, rows, columns, taps).transpose(1, 2, 0))]
+            pixels = shown(*self._synthesise(latents, tile, layout.position, colours, threads), taps)
             if has_alpha:
-                planes.append(unpack_plane(grid.of(layout.alpha, tile), tile.y.size, tile.x.size)[..., None])
-            return np.concatenate(planes, -1) if has_alpha else planes[0]
+                alpha = unpack_plane(grid.of(layout.alpha, tile), tile.y.size, tile.x.size)
+                pixels = np.concatenate([pixels, alpha[..., None]], -1)
+            return pixels
 
         return Image(decode_tiles(grid, options.region, channels, 8, decode_tile, threads, beside=False))
 
@@ -398,12 +398,6 @@ def _code(coder: Coder, given: Integers | Targets | None, model: Model, index: I
     if symbols.size and max(-int(symbols.min()), int(symbols.max())) > SYMBOL_MAX:
         raise CorruptFile("a latent is out of range")
     return symbols
-
-
-def _to_bytes(x: Floats) -> npt.NDArray[np.uint8]:
-    scaled = x * np.float32(255)
-    np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled)
-    return scaled.astype(np.uint8)
 
 
 CODEC = VAECodec

@@ -210,9 +210,10 @@ void calo_field_portable(int yes);
 
 enum { CALO_TAPS = 12, CALO_TAP_REACH = 2 };
 
-/* A plane filtered: `x` points at the first of rows x columns floats, `stride` apart by rows, with CALO_TAP_REACH more around
-   them. `out` is [rows][columns]. */
-void calo_wiener(const float *x, ptrdiff_t stride, size_t rows, size_t columns, const float *taps, float *out);
+/* rows x columns samples from (top, left) on of a plane [height][width], 1.0 becoming 255, rounded to bytes `step` apart. With
+   taps (else NULL) they are filtered first; beyond the plane its border goes on. */
+void calo_show(const float *plane, size_t height, size_t width, size_t top, size_t left, size_t rows, size_t columns,
+               const float *taps, uint8_t *out, size_t step);
 
 /* Castagnoli CRC, continued from `crc` (0 to begin). */
 void calo_crc32c_prepare(void);
