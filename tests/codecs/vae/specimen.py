@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from calotype.codecs.vae.recipe import Recipe
 from calotype.runtime.weights import Weights
@@ -31,6 +32,11 @@ SMALL = Recipe(
     context_steps=4,
 )
 RECIPES = {SMALL.name: SMALL}
+
+
+def prepare(patch: pytest.MonkeyPatch) -> None:
+    """Refine in few steps: what every codec keeps does not depend on their number."""
+    patch.setattr("calotype.codecs.vae.codec.REFINEMENTS", {7: 1, 8: 2, 9: 2})
 
 
 def build(recipe: Recipe) -> VAE:
