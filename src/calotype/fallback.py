@@ -1,8 +1,8 @@
 """Images that a lossy model is not for: screens, text, dithers, narrow strips.
 
 A transform made for photographs spends more on them than a lossless codec does, and still blurs them. So where the
-default model is taken, such an image becomes a lossless file if that is smaller, or if the lossy one would miss a floor
-of quality. Photographs are not touched: telling them apart is quick.
+default model is taken, such an image becomes a lossless file if that is smaller (of a screen, little larger), or if the
+lossy one would miss a floor of quality. Photographs are not touched: telling them apart is quick.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .image import Image, psnr
 NARROW = 32  # pixels: below, padding costs more than the image
 PLAIN = 8  # times that what is no photo shrinks by copying alone; photographs hardly do
 SMALLER = 4  # times that a lossless codec gets below plain copying on what repeats itself
+LITTLE = 1.25  # times as large: what a screen without any loss is worth
 USUAL = 50.0  # quality, about what models take as their default
 FLOOR, SLOPE = 22.0, 0.14  # dB at quality 0, and more per step: about 4 dB below what photographs have
 
@@ -36,8 +37,11 @@ class Fallback:
             return data
         if len(self._data) <= len(data):
             return self._data
+        if not self._is_screen:
+            return data
         floor = FLOOR + SLOPE * (USUAL if quality is None else quality)
-        return self._data if self._is_screen and psnr(self._image, decode()) < floor else data
+        better = len(self._data) <= LITTLE * len(data) or psnr(self._image, decode()) < floor
+        return self._data if better else data
 
     def within(self, limit: int) -> bytes | None:
         """The lossless file, if it has at most `limit` bytes."""

@@ -241,7 +241,7 @@ def test_declared_options_exist(model: calotype.Model) -> None:
 def test_every_effort_decodes_alike(model: calotype.Model, texture: Texture, channels: int) -> None:
     need(bool(model.info.efforts), "efforts")
     pixels = texture(40, 56, channels)
-    for effort in sorted(model.info.efforts):
+    for effort in sorted(model.info.efforts)[::4]:  # of nine the first, the middle, the last
         try:
             data = model.encode(pixels, effort=effort)
         except Unsupported:  # some need more than is installed
