@@ -89,7 +89,11 @@ class EncodeOptions:
     effort: int | None = field(
         default=None,
         metadata=_flag(
-            "-e", "--effort", least=1, most=9, help="1 (quickest) to 9 (smallest file), of models that have efforts."
+            "-e",
+            "--effort",
+            least=1,
+            most=9,
+            help="1 (quickest) to 9 (fewest bits for what is shown), of models that have efforts.",
         ),
     )
     target_bytes: int | None = field(

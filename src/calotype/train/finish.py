@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,10 @@ def quantise_model(model: str, data: list[Path], count: int) -> Path:
     """
     card, weights_path, codec = _open(model, "quantise", "no int8 version")
     path = companion_path(weights_path)
-    companion = codec.quantise(Weights.open(weights_path), _spread(data, count))
+    tiles = _spread(data, count)
+    companion = codec.quantise(Weights.open(weights_path), tiles)
     path.write_bytes(companion)
-    _rewrite(card, int8={"bytes": len(companion), "tiles": count})
+    _rewrite(card, int8={"bytes": len(companion), "tiles": len(tiles)})
     return path
 
 
@@ -50,7 +50,8 @@ def adapt_model(model: str, data: list[Path], count: int) -> Path:
     """
     card, path, codec = _open(model, "adapt", "no entropy coder that adapts")
     before = Weights.open(path)
-    data_after: bytes = codec.adapt(before, _spread(data, count))
+    tiles = _spread(data, count)
+    data_after: bytes = codec.adapt(before, tiles)
     after = Weights(data_after, str(path))
     beside = companion_path(path)
     if beside.exists():
@@ -61,7 +62,7 @@ def adapt_model(model: str, data: list[Path], count: int) -> Path:
     if beside.exists():
         beside.write_bytes(companion)
     reads = [*card.card.get("reads", ()), *([] if codec.adapts(before) else [card.digest.hex()])]
-    _rewrite(card, digest=after.digest.hex(), reads=reads, bytes=len(data_after), adaptive={"tiles": count})
+    _rewrite(card, digest=after.digest.hex(), reads=reads, bytes=len(data_after), adaptive={"tiles": len(tiles)})
     return path
 
 
@@ -74,11 +75,11 @@ def _open(model: str, part: str, lacking: str) -> tuple[ModelInfo, Path, Any]:
     return card, card.weights, module
 
 
-def _spread(data: list[Path], count: int) -> Iterator[Pixels]:
-    """So many tiles of the training data, spread evenly."""
+def _spread(data: list[Path], count: int) -> list[Pixels]:
+    """So many tiles of the training data, spread evenly; all, if there are fewer."""
     tiles, _ = load_tiles(data)
-    for index in np.unique(np.linspace(0, len(tiles) - 1, count).round().astype(int)):
-        yield tiles[index].permute(1, 2, 0).numpy()
+    chosen = np.unique(np.linspace(0, len(tiles) - 1, count).round().astype(int))
+    return [tiles[index].permute(1, 2, 0).numpy() for index in chosen]
 
 
 def _rewrite(card: ModelInfo, **changed: Any) -> None:

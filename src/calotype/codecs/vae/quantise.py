@@ -24,6 +24,7 @@ from ...options import DecodeOptions, EncodeOptions
 from ...runtime.engine import Network
 from ...runtime.onnx import OnnxNetwork
 from ...runtime.weights import Weights, pack_companion
+from .adapt import QUALITY_STRIDE
 from .codec import FILTER_EFFORT, VAECodec
 from .networks import BLOCK
 from .recipe import Recipe
@@ -31,7 +32,6 @@ from .recipe import Recipe
 Floats = npt.NDArray[np.float32]
 
 CORNER_RATES = 5  # at which each extreme colour is seen
-QUALITY_STRIDE = 37  # has no factor in common with 101: qualities follow one another in no order
 
 
 def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
