@@ -167,7 +167,7 @@ class TestPython:
             model = calotype.load(name, precision=precision)
             again = pickle.loads(pickle.dumps(model))
             assert (again.name, again.precision) == (name, precision)
-            assert again.codec is model.codec  # opened once
+            assert again.codec == model.codec  # opened once
             assert len(pickle.dumps(model)) < 10_000
 
     @pytest.mark.parametrize("wrong", ["photo.png", b"bytes", None, [[1, 2], [3, 4]], 7], ids=repr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .errors import WeightsNotFound
 from .image import Image
@@ -79,7 +79,10 @@ class Payload:
 class Codec(Protocol):
     """Made for one weights file, or for none; holds no state between calls."""
 
-    info: ClassVar[CodecInfo]
+    @property
+    def info(self) -> CodecInfo:
+        """What it can do; a class variable will do."""
+        ...
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image. Raises `Unsupported` for values of options that this model does not have."""

@@ -27,6 +27,7 @@ from .errors import (
     WrongType,
 )
 from .fallback import Fallback
+from .foreign import ForeignCodec
 from .image import Image, Metadata, Pixels, psnr
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions, asked
 from .parallel import at_a_time, in_order
@@ -249,7 +250,8 @@ def open_model(
 ) -> Model:
     """Load a model where it is to run; as `calotype.load`. `exact` is for images that it is not for."""
     device = resolve_device(device)
-    return Model(card, registry.open_codec(card, device, precision), device, precision, exact)
+    codec = registry.open_codec(card, device, precision)
+    return Model(card, ForeignCodec(codec, card) if card.is_foreign else codec, device, precision, exact)
 
 
 def reopen_model(card: ModelInfo, device: str | None, precision: str | None, exact: ModelInfo | None) -> Model:
