@@ -17,6 +17,10 @@ from .coding.varint import read_varint, write_varint
 from .errors import CorruptFile, LimitExceeded, TruncatedFile, UnsupportedFile
 from .options import DEFAULT_MAX_PIXELS
 
+MAX_CHUNKS = 4096
+# Under the usual limit a file may declare so many pixels, and so many more for each of its bytes: a few hundred bytes
+# must not ask for half an hour of work.
+FREE_PIXELS, PIXELS_PER_BYTE = 1 << 26, 1 << 13
 MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like this
 VERSION = 1
 METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp", "c": "cicp", "g": "gamma", "d": "density"}
@@ -60,8 +64,8 @@ def pack(header: Header, chunks: Iterable[Chunk]) -> bytes:
         A field is outside the format, which is a mistake of the caller: of a codec, never of a user.
     """
     chunks = list(chunks)
-    if not chunks:
-        raise ValueError("a file needs at least one chunk")
+    if not 1 <= len(chunks) <= MAX_CHUNKS:
+        raise ValueError(f"a file has 1 to {MAX_CHUNKS} chunks, not {len(chunks)}")
     fields = _pack_fields(header)
     start = MAGIC + bytes((VERSION, len(fields))) + fields
     parts = [start, _checksum(start)]
@@ -82,7 +86,8 @@ def unpack(data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> tuple[H
     data
         The file.
     max_pixels
-        Largest number of pixels, views included; None is no limit.
+        Largest number of pixels, views included; None is no limit. The usual one also refuses very many pixels in very
+        few bytes.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def unpack(data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> tuple[H
     header, chunks, cut = _unpack(data)
     if cut is not None:
         raise cut
-    _check_limit(header, max_pixels)
+    _check_limit(header, len(data), max_pixels)
     return header, chunks
 
 
@@ -111,7 +116,7 @@ def unpack_cut(
 ) -> tuple[Header, list[Chunk], TruncatedFile | None]:
     """As `unpack`, but of a file that was cut off behind its header: the complete chunks, and what is to be said."""
     header, chunks, cut = _unpack(data)
-    _check_limit(header, max_pixels)
+    _check_limit(header, len(data), max_pixels)
     return header, chunks, cut
 
 
@@ -134,20 +139,30 @@ def _unpack(data: Buffer) -> tuple[Header, list[Chunk], TruncatedFile | None]:
     return header, chunks, cut
 
 
-def _check_limit(header: Header, max_pixels: int | None) -> None:
-    if max_pixels is not None and header.pixels > max_pixels:
+def _check_limit(header: Header, size: int, max_pixels: int | None) -> None:
+    if max_pixels is None:
+        return
+    limit = max_pixels
+    if max_pixels == DEFAULT_MAX_PIXELS:
+        limit = min(limit, FREE_PIXELS + PIXELS_PER_BYTE * size)
+    if header.pixels > limit:
         raise LimitExceeded(
-            f"the file declares {header.pixels:,} pixels, more than the limit of {max_pixels:,}; "
+            f"the file declares {header.pixels:,} pixels in {size:,} bytes, more than the limit of {limit:,}; "
             "raise max_pixels (--max-pixels) if you trust it"
         )
 
 
 def read_chunks(view: memoryview, position: int) -> Iterator[tuple[Chunk, int]]:
-    """Each chunk from `position` on and where it ends, up to the last. Raises `TruncatedFile` where bytes lack."""
-    last = False
-    while not last:
+    """Each chunk from `position` on and where it ends, up to the last.
+
+    Raises `TruncatedFile` where bytes lack, `CorruptFile` for damage and for more chunks than a file has.
+    """
+    for _ in range(MAX_CHUNKS):
         chunk, last, position = _unpack_chunk(view, position)
         yield chunk, position
+        if last:
+            return
+    raise CorruptFile(f"the file has more than {MAX_CHUNKS} chunks")
 
 
 def is_tag(tag: str) -> bool:
