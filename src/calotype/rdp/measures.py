@@ -130,34 +130,41 @@ class Transported(Near):
 class Diverging(Near):
     """D(p_X || p_Y) <= P, in nats, P > 0.
 
-    The Lagrangian of sigma is largest at r = kappa p / (beta - L), which leaves
-    sigma(L) = min beta + kappa (P - 1) + kappa log kappa - kappa sum p(y) log(beta - L(y)) over kappa >= 0, beta >= L.
-    w is (kappa, beta).
+    The Lagrangian of sigma is largest at r = kappa p / omega, which leaves
+    sigma(L) = min beta + kappa (P - 1) + kappa log kappa - kappa sum p(y) log omega(y) over kappa >= 0, omega >= 0 and
+    omega(y) <= beta - L(y). gamma of the last one is r; w is (kappa, beta, omega).
     """
 
     def start(self, multipliers: Array) -> Array:
-        return np.array([1.0, multipliers.max() + 1])
+        return np.concatenate([[1.0, multipliers.max() + 2], np.ones(len(multipliers))])
 
     def slack(self, multipliers: Array, own: Array) -> Array:
-        return np.append(own[1] - multipliers, own[0])
+        kappa, beta, omega = own[0], own[1], own[2:]
+        return np.concatenate([beta - multipliers - omega, omega, [kappa]])
 
     def bound(self, multipliers: Array, own: Array) -> float:
-        kappa, beta = own
+        kappa = own[0]
+        beta = max(own[1], multipliers.max() + own[2:].min())
         return float(beta + kappa * (self.limit - 1 + np.log(kappa) - self.prior @ np.log(beta - multipliers)))
 
     def gradient(self, multipliers: Array, own: Array, gamma: Array) -> tuple[Array, Array]:
-        kappa, beta = own
-        slack = beta - multipliers
-        output = kappa * self.prior / slack + gamma[:-1]
-        by_kappa = self.limit + np.log(kappa) - self.prior @ np.log(slack) - gamma[-1]
-        return output, np.array([by_kappa, 1 - output.sum()])
+        kappa, omega = own[0], own[2:]
+        m = len(omega)
+        output = gamma[:m]
+        by_kappa = self.limit + np.log(kappa) - self.prior @ np.log(omega) - gamma[-1]
+        by_omega = output - kappa * self.prior / omega - gamma[m:-1]
+        return output, np.concatenate([[by_kappa, 1 - output.sum()], by_omega])
 
     def curvature(self, multipliers: Array, own: Array, weights: Array) -> Curvature:
-        kappa, beta = own
-        rate = self.prior / (beta - multipliers)
-        by_ll = kappa * rate / (beta - multipliers) + weights[:-1]
-        by_ww = np.array([[1 / kappa + weights[-1], -rate.sum()], [-rate.sum(), by_ll.sum()]])
-        return Curvature(by_ll, np.stack([rate, -by_ll], axis=1), by_ww)
+        kappa, omega = own[0], own[2:]
+        m = len(omega)
+        first, rate = weights[:m], self.prior / omega
+        by_ww = np.diag(
+            np.concatenate([[1 / kappa + weights[-1], first.sum()], first + kappa * rate / omega + weights[m:-1]])
+        )
+        by_ww[0, 2:] = by_ww[2:, 0] = -rate
+        by_ww[1, 2:] = by_ww[2:, 1] = -first
+        return Curvature(first, np.column_stack([np.zeros(m), -first, np.diag(first)]), by_ww)
 
 
 def near(prior: Array, places: Array, perception: Perception, limit: float) -> Near:
