@@ -1,11 +1,13 @@
-"""The closed form for a Bernoulli source with Hamming distortion and total variation (Blau and Michaeli 2019, sec. 3.1).
+"""The closed form for a Bernoulli source with Hamming distortion and total variation (Blau and Michaeli 2019, sec.
+3.1).
 
 Let X be 1 with p <= 1/2, and Y be 1 with r. Both errors together, P(X=0, Y=1) = a and P(X=1, Y=0) = b, make the
 distortion D = a + b, and r = p + a - b.
 
-Without a bound on perception the best r is (p - D) / (1 - 2 D), whose distance from p is D (1 - 2 p) / (1 - 2 D): as long
-as that is at most P, R = h(p) - h(D). Beyond, r = p - P is best, so b - a = P, and all four probabilities of (X, Y) are
-known: R = h(X) + h(Y) - h(X, Y). It is zero from where X and Y are independent, at D = 2 p (1 - p) - (1 - 2 p) P.
+Without a bound on perception the best r is (p - D) / (1 - 2 D), whose distance from p is D (1 - 2 p) / (1 - 2 D): as
+long as that is at most P, R = h(p) - h(D). Beyond, r = p - P is best, so b - a = P, and all four probabilities of (X,
+Y) are known: R = h(X) + h(Y) - h(X, Y). It is zero from where X and Y are independent, at D = 2 p (1 - p) - (1 - 2 p)
+P.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The trade-off learned from samples (Blau and Michaeli 2019, sec. 6), in small: needs PyTorch.
 
-An encoder maps a vector x in [0, 1]^n to k numbers in 0..levels - 1. They are quantised with a dither u, uniform in +-1/2,
-that encoder and decoder share: round(z + u) - u is z and uniform noise, whatever z is (universal quantisation, Ziv 1985), and
-round(z + u) is one of `levels` integers, so a code of fixed length takes k log2(levels) bits. The decoder makes x^ of it, and
-is random through the dither. Both minimise E |x - x^|^2 + weight * W1(p_x, p_x^), where W1 is what a critic finds: the
-largest mean difference of a function whose gradient has norm 1 (WGAN-GP: Gulrajani et al. 2017).
+An encoder maps a vector x in [0, 1]^n to k numbers in 0..levels - 1. They are quantised with a dither u, uniform in
++-1/2, that encoder and decoder share: round(z + u) - u is z and uniform noise, whatever z is (universal quantisation,
+Ziv 1985), and round(z + u) is one of `levels` integers, so a code of fixed length takes k log2(levels) bits. The
+decoder makes x^ of it, and is random through the dither. Both minimise E |x - x^|^2 + weight * W1(p_x, p_x^), where W1
+is what a critic finds: the largest mean difference of a function whose gradient has norm 1 (WGAN-GP: Gulrajani et al.
+2017).
 
 Distortion and perception are measured on samples that were not trained on. Perception there is the sliced Wasserstein-1
 distance: the mean over random directions of the distance of projections, which needs no critic.
@@ -27,14 +28,14 @@ from ..nets.straight_through import ste_round
 
 Samples = npt.NDArray[np.float32]
 
-LATENTS = (1, 2, 4, 8)
-WEIGHTS = (0.0, 1.0, 3.0, 10.0)  # of W1, beside a squared error summed over x
-STEPS = 2000
+LATENTS = (1, 2, 4)
+WEIGHTS = (0.0, 2.0, 6.0, 20.0)  # of W1, beside a squared error summed over x
+STEPS = 800
 WIDTH = 128  # of hidden layers
 BATCH = 128
 HELD_OUT = 0.25
 DIRECTIONS = 512
-CRITIC_TURNS = 3  # for each of encoder and decoder
+CRITIC_TURNS = 2  # for each of encoder and decoder
 PENALTY = 10.0  # of the critic's gradient (Gulrajani et al. 2017)
 
 
@@ -66,7 +67,7 @@ class Codec(nn.Module):
         self.decoder = _layers(latents, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (b, n) -> x^ (b, n), with a fresh dither."""
+        """Samples (b, n) as decoded, (b, n), with a fresh dither."""
         z = (self.levels - 1) * torch.sigmoid(self.encoder(x))
         dither = torch.rand_like(z) - 0.5
         y = ste_round(z + dither) - dither
@@ -90,20 +91,18 @@ def learn(
     samples
         Shape (count, n), in [0, 1].
     latents, weights
-        What to train. For each number of latents, training begins with `steps` steps for the distortion alone; each weight
-        above 0 goes on from there for as many.
+        What to train. For each number of latents, training begins with `steps` steps for the distortion alone; each
+        weight above 0 goes on from there for as many.
     report
         Called with the number of codecs done, that of all, and what is being trained.
     """
-    if samples.ndim != 2 or len(samples) < 8 or not (0 <= samples.min() and samples.max() <= 1):
+    if samples.ndim != 2 or len(samples) < 8 or samples.min() < 0 or samples.max() > 1:
         raise Unsupported("samples are needed of shape (8 or more, n) in [0, 1]")
     if min(latents) < 1 or levels < 2 or min(weights) < 0 or steps < 1:
         raise Unsupported("latents and steps are 1 or more, levels 2 or more, weights 0 or more")
-    order = np.random.default_rng(seed).permutation(len(samples))
-    shuffled = torch.from_numpy(samples[order])
-    count = round(HELD_OUT * len(samples))
-    held_out, train = shuffled[:count], shuffled[count:]
-    found, total = [], len(latents) * len(weights)
+    tests, train = map(torch.from_numpy, held_out(samples, seed))
+    found: list[Learned] = []
+    total = len(latents) * len(weights)
     with torch.random.fork_rng(devices=[]):
         for k in latents:
             torch.manual_seed(seed)
@@ -116,9 +115,16 @@ def learn(
                 codec = Codec(samples.shape[1], k, levels)
                 codec.load_state_dict(state)
                 _train(codec, train, weight, steps)
-                found.append(_measure(codec, held_out, k, weight))
+                found.append(_measure(codec, tests, k, weight))
         report(total, total, "")
     return found
+
+
+def held_out(samples: Samples, seed: int = 0) -> tuple[Samples, Samples]:
+    """A random quarter, which `learn` measures on, and the rest, which it trains on."""
+    shuffled = samples[np.random.default_rng(seed).permutation(len(samples))]
+    count = round(HELD_OUT * len(samples))
+    return shuffled[:count], shuffled[count:]
 
 
 def sliced_wasserstein(a: Samples, b: Samples, directions: int = DIRECTIONS, seed: int = 0) -> float:
@@ -131,17 +137,19 @@ def sliced_wasserstein(a: Samples, b: Samples, directions: int = DIRECTIONS, see
 
 
 def load_digits() -> Samples:
-    """The 1,797 handwritten digits of scikit-learn, shape (1797, 64), 8 x 8 greys in [0, 1] (Alpaydin and Kaynak 1998)."""
+    """The 1,797 handwritten digits of scikit-learn, shape (1797, 64), 8 x 8 greys in [0, 1] (Alpaydin and Kaynak
+    1998).
+    """
     from sklearn.datasets import load_digits as load
 
     pixels: Samples = (load().data / 16).astype(np.float32)
     return pixels
 
 
-def _measure(codec: Codec, held_out: Tensor, latents: int, weight: float) -> Learned:
+def _measure(codec: Codec, tests: Tensor, latents: int, weight: float) -> Learned:
     with torch.no_grad():
-        decoded = codec(held_out).numpy()
-    originals = held_out.numpy()
+        decoded = codec(tests).numpy()
+    originals = tests.numpy()
     return Learned(
         latents=latents,
         levels=codec.levels,

@@ -1,8 +1,8 @@
 """Measures of perception d(p_X, p_Y): the distances, and the sets d(p_X, p_Y) <= P as `solve` sees them.
 
-With multipliers L(y) of p_Y(y) a bound P enters the dual as the support function of its set,
-sigma(L) = max {sum L(y) r(y) : d(p_X, r) <= P}. Each set has variables w of its own, in which sigma is the least of an upper
-bound that is convex in (L, w). All is in nats. Symbols that X never takes may be outputs all the same.
+With multipliers L(y) of p_Y(y) a bound P enters the dual as the support function of its set, sigma(L) = max {sum L(y)
+r(y) : d(p_X, r) <= P}. Each set has variables w of its own, in which sigma is the least of an upper bound that is
+convex in (L, w). All is in nats. Symbols that X never takes may be outputs all the same.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Equal(Near):
 class Transported(Near):
     """Wasserstein-1 with costs c(x, y); with c = 1 for x != y it is total variation.
 
-    By the duality of transport, sigma(L) = min eta P + sum p(x) v(x) over eta >= 0 and v(x) >= L(y) - eta c(x, y). gamma is a
-    plan that moves p_X to p_Y; w is (eta, v).
+    By the duality of transport, sigma(L) = min eta P + sum p(x) v(x) over eta >= 0 and v(x) >= L(y) - eta c(x, y).
+    gamma is a plan that moves p_X to p_Y; w is (eta, v).
     """
 
     def __init__(self, prior: Array, limit: float, costs: Array):

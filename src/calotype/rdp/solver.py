@@ -1,20 +1,22 @@
-"""R(D, P) of a discrete source, by the barrier method on its dual.
+"""R(D, P) of a discrete source, by an interior-point method on its dual.
 
-R(D, P) is the least I(X; Y) over channels q(y|x) with E d(X, Y) <= D and d(p_X, p_Y) <= P (Blau and Michaeli 2019, eq. 4),
-a convex problem of n m probabilities. Its dual has a multiplier s >= 0 of the distortion and one, mu(x), for each row of
-the channel:
+R(D, P) is the least I(X; Y) over channels q(y|x) with E d(X, Y) <= D and d(p_X, p_Y) <= P (Blau and Michaeli 2019, eq.
+4), a convex problem of n m probabilities. Its dual has a multiplier s >= 0 of the distortion and one, mu(x), for each
+row of the channel:
 
     R(D, P) = max  sum p(x) mu(x) - s D - sigma(L),    L(y) = log sum_x p(x) exp(mu(x) - s d(x, y)),
 
-where sigma is the support function of the distributions that are near enough to p_X (`measures`). Without the third term it
-is Berger's dual of the rate-distortion function. It follows from I(X; Y) being the least of E log q(y|x) / r(y) over r: with
-multipliers lambda(y) of r, the least over channels is sum p mu as long as L(y) <= lambda(y), and sigma rises with lambda.
+where sigma is the support function of the distributions that are near enough to p_X (`measures`). Without the third
+term it is Berger's dual of the rate-distortion function. It follows from I(X; Y) being the least of E log q(y|x) / r(y)
+over r: with multipliers lambda(y) of r, the least over channels is sum p mu as long as L(y) <= lambda(y), and sigma
+rises with lambda.
 
 So there are n + 1 variables, and a few of the measure, and every value of the dual is a bound from below. A primal-dual
 interior-point method solves it (Boyd and Vandenberghe 2004, sec. 11.7, with slacks of their own): Newton steps towards
-gamma * slack = 1 / t, gamma being the multipliers of the slacks, while t grows. At its end the gradient is zero, which says
-that q(y|x) = r(y) exp(mu(x) - s d(x, y) - L(y)), with r the derivative of sigma by L, has rows that sum to one, r as the
-distribution of its output, and keeps both bounds; and its rate is sum gamma * slack above the dual. Letters: as above.
+gamma * slack = 1 / t, gamma being the multipliers of the slacks, while t grows. At its end the gradient is zero, which
+says that q(y|x) = r(y) exp(mu(x) - s d(x, y) - L(y)), with r the derivative of sigma by L, has rows that sum to one, r
+as the distribution of its output, and keeps both bounds; and its rate is sum gamma * slack above the dual. Letters: as
+above.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from .measures import Array, Near, Perception, divergence, near, variation, wass
 
 GAP = 1e-7  # nats between the channel's rate and the dual
 TOLERANCE = 1e-8  # of probabilities, and of D as a part of the range of d
+DISTORTIONS, PERCEPTIONS = 25, 8  # of a grid that is not given
 LARGEST_ALPHABET = 512  # the Newton system is dense; such a one takes minutes
 _LN2 = float(np.log(2))
 _STEPS = 300  # it takes 15 to 60
@@ -51,10 +54,11 @@ class Source:
     probabilities: ArrayLike
     """p(x), shape (n,): 0 or more, of sum 1."""
     distortion: ArrayLike | Literal["hamming", "squared", "absolute"] = "hamming"
-    """d(x, y), shape (n, n), any finite numbers; or a name: 1 where symbols differ, or the squared or absolute difference of
-    their places."""
+    """d(x, y), shape (n, n), any finite numbers; or a name: 1 where symbols differ, or the squared or absolute
+    difference of their places."""
     places: ArrayLike | None = None
-    """Where symbols lie on a line, shape (n,), for distortions by name and Wasserstein distances. Default: 0, 1, 2 ..."""
+    """Where symbols lie on a line, shape (n,), for distortions by name and Wasserstein distances. Default: 0, 1, 2
+    ..."""
     p: Array = field(init=False, repr=False)
     """The probabilities, as an array."""
     d: Array = field(init=False, repr=False)
@@ -68,7 +72,9 @@ class Source:
         if not 2 <= n <= LARGEST_ALPHABET:
             raise Unsupported(f"a source of {n} symbols; 2 to {LARGEST_ALPHABET} are taken")
         if p.min() < 0 or abs(p.sum() - 1) > 1e-6:
-            raise Unsupported(f"probabilities of sum {p.sum():.9g}, the least {p.min():.3g}; they sum to 1, none below 0")
+            raise Unsupported(
+                f"probabilities of sum {p.sum():.9g}, the least {p.min():.3g}; they sum to 1, none below 0"
+            )
         at = np.arange(n, dtype=np.float64) if self.places is None else _numbers(self.places, "places", 1)
         if len(at) != n:
             raise Unsupported(f"{len(at)} places for {n} symbols; give one for each")
@@ -156,11 +162,23 @@ def solve(source: Source, distortion: float, perception: float = np.inf, measure
     )
 
 
-def surface(
-    source: Source, distortions: Sequence[float], perceptions: Sequence[float], measure: Perception = "tv"
-) -> list[list[Solution]]:
-    """`solve` over a grid: a list for each D, with a point for each P."""
-    return [[solve(source, d, p, measure) for p in perceptions] for d in distortions]
+def grid(
+    source: Source, measure: Perception = "tv", distortions: Sequence[float] = (), perceptions: Sequence[float] = ()
+) -> tuple[list[float], list[float]]:
+    """Bounds D and P over which R(D, P) changes, in place of those that are not given.
+
+    D goes evenly from the least of all channels to that of an independent copy of the source, from where R is 0 for all
+    P. P goes evenly from 0 to the largest distance that the rate-distortion function's channels have at these D, and
+    there is none last.
+    """
+    least = float(source.p @ source.d.min(axis=1))
+    most = float(source.p @ source.d @ source.p)
+    d = list(distortions) or np.linspace(least, most, DISTORTIONS).tolist()
+    if perceptions:
+        return d, list(perceptions)
+    reached = [distance(source, source.p @ solve(source, limit).channel, measure) for limit in d]
+    farthest = max(filter(np.isfinite, reached))
+    return d, [*dict.fromkeys(np.linspace(0, farthest, PERCEPTIONS).tolist()), np.inf]
 
 
 def distance(source: Source, output: Array, measure: Perception) -> float:
@@ -170,11 +188,6 @@ def distance(source: Source, output: Array, measure: Perception) -> float:
     if measure == "kl":
         return divergence(source.p, output) / _LN2
     return wasserstein(source.p, output, source.at)
-
-
-def largest_distortion(source: Source) -> float:
-    """The distortion of an independent copy, sum p(x) p(y) d(x, y): from there on R(D, P) is 0 for all P."""
-    return float(source.p @ source.d @ source.p)
 
 
 def _information(p: Array, channel: Array) -> float:
@@ -196,7 +209,9 @@ def _numbers(values: ArrayLike, what: str, dimensions: int) -> Array:
 
 
 class _Dual:
-    """The dual over z = (s, mu, w), and gamma, multipliers of its slacks. One number added to all of mu changes nothing."""
+    """The dual over z = (s, mu, w), and gamma, multipliers of its slacks. One number added to all of mu changes
+    nothing.
+    """
 
     def __init__(self, source: Source, distortion: float, outputs: Near):
         rows = source.p > 0
@@ -290,7 +305,7 @@ def _solve(hessian: Array, right: Array) -> Array:
 
 
 def _follow(dual: _Dual) -> tuple[Array, Array]:
-    """z and gamma at the optimum.
+    """The optimum, z and gamma.
 
     No rate exceeds the source's entropy. A dual above it proves that no channel keeps both bounds.
     """
@@ -311,7 +326,9 @@ def _follow(dual: _Dual) -> tuple[Array, Array]:
         z, slack, gamma = (old + length * change for old, change in zip((z, slack, gamma), changes, strict=True))
         if dual.value(z) > entropy + GAP:
             raise Unsupported("no channel keeps both bounds; raise D or P")
-    raise CalotypeError("R(D, P) was not found to the digits promised, as bounds that hardly any channel keeps do; raise D or P")
+    raise CalotypeError(
+        "R(D, P) was not found to the digits promised, as bounds that hardly any channel keeps do; raise D or P"
+    )
 
 
 def _room(values: Array, changes: Array) -> float:
