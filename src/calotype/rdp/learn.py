@@ -29,7 +29,7 @@ from ..nets.straight_through import ste_round
 Samples = npt.NDArray[np.float32]
 
 LATENTS = (1, 2, 4)
-WEIGHTS = (0.0, 2.0, 6.0, 20.0)  # of W1, beside a squared error summed over x
+WEIGHTS = (0.0, 1.0, 3.0, 10.0)  # of W1, beside a squared error summed over x
 STEPS = 800
 WIDTH = 128  # of hidden layers
 BATCH = 128
@@ -96,7 +96,7 @@ def learn(
     report
         Called with the number of codecs done, that of all, and what is being trained.
     """
-    if samples.ndim != 2 or len(samples) < 8 or samples.min() < 0 or samples.max() > 1:
+    if samples.ndim != 2 or len(samples) < 8 or not (samples.min() >= 0 and samples.max() <= 1):
         raise Unsupported("samples are needed of shape (8 or more, n) in [0, 1]")
     if min(latents) < 1 or levels < 2 or min(weights) < 0 or steps < 1:
         raise Unsupported("latents and steps are 1 or more, levels 2 or more, weights 0 or more")
