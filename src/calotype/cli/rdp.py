@@ -32,7 +32,8 @@ def rdp(
     ] = "tv",
     places: Annotated[str, typer.Option(metavar="LIST", help="Where symbols lie on a line. Default: 0,1,2,...")] = "",
     max_distortion: Annotated[
-        str, typer.Option("-D", metavar="LIST", help="Bounds on the distortion. Default: evenly, from the least.")
+        str,
+        typer.Option("-D", metavar="LIST", help="Bounds on the distortion. Default: 25, up to where the rate is 0."),
     ] = "",
     max_perception: Annotated[
         str,

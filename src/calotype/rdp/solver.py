@@ -39,6 +39,7 @@ _LN2 = float(np.log(2))
 _STEPS = 300  # it takes 15 to 60
 _TINY = 1e-14
 _FORBIDDEN = 1e5  # nats
+_NONE = "no channel keeps both bounds; raise D or P"
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,13 @@ class Solution:
     """A point of R(D, P), with the channel that reaches it and a proof that none is much better."""
 
     rate: float
-    """I(X; Y) of the channel, in bits: R(D, P) is not above."""
+    """I(X; Y) of the channel, in bits: R(D, P) is not above, but for what the channel exceeds the bounds by."""
     lower: float
     """R(D, P) is not below, in bits, whatever the channel: a value of the dual problem."""
     channel: Array
     """q(y|x), shape (n, n), a row for each x. A symbol that never comes has p_Y as its row."""
     distortion: float
-    """E d(X, Y) of the channel; it may exceed D by 1e-8 of the range of d."""
+    """E d(X, Y) of the channel; it may exceed D by 1e-7 of the range of d."""
     perception: float
     """d(p_X, p_Y) of the channel; bits if it is a divergence. It may exceed P by 1e-8."""
 
@@ -114,7 +115,7 @@ class Solution:
 
 
 def solve(source: Source, distortion: float, perception: float = np.inf, measure: Perception = "tv") -> Solution:
-    """Compute R(D, P) of a discrete source, to about 2e-7 bits.
+    """Compute R(D, P) of a discrete source, to 1e-6 bits.
 
     Parameters
     ----------
@@ -132,6 +133,8 @@ def solve(source: Source, distortion: float, perception: float = np.inf, measure
     ------
     Unsupported
         No channel keeps both bounds; D is not finite or P below 0; there is no such measure.
+    CalotypeError
+        The digits were not reached: a channel keeps the bounds, but hardly.
     """
     if measure not in get_args(Perception):
         raise Unsupported(f"no measure is called {measure!r}; there are {', '.join(get_args(Perception))}")
@@ -141,9 +144,9 @@ def solve(source: Source, distortion: float, perception: float = np.inf, measure
         raise Unsupported(f"P = {perception}: a distance of distributions is 0 or more")
     if measure == "kl" and 0 < perception < np.inf:  # a bound that does not bind leaves `Diverging` no optimum
         free = solve(source, distortion)
-        reached = distance(source, source.p @ free.channel, measure)
-        if reached <= perception:
-            return replace(free, perception=reached)
+        far = distance(source, source.p @ free.channel, measure)
+        if far <= perception:
+            return replace(free, perception=far)
     limit = perception * _LN2 if measure == "kl" else perception
     dual = _Dual(source, distortion, near(source.p, source.at, measure, limit))
     with np.errstate(all="ignore"):  # what overflows is noticed
@@ -153,11 +156,14 @@ def solve(source: Source, distortion: float, perception: float = np.inf, measure
     rate = max(0.0, _information(dual.p, inner))
     channel = np.tile(output, (len(source.p), 1))
     channel[source.p > 0] = inner
+    reached = float(source.p @ (channel * source.d).sum(axis=1))
+    if reached > distortion + 10 * TOLERANCE * np.ptp(source.d):  # what was forbidden had to be used
+        raise Unsupported(_NONE)
     return Solution(
         rate=rate / _LN2,
         lower=min(max(dual.value(z), 0.0), rate) / _LN2,
         channel=channel,
-        distortion=float(source.p @ (channel * source.d).sum(axis=1)),
+        distortion=reached,
         perception=distance(source, output, measure),
     )
 
@@ -167,13 +173,11 @@ def grid(
 ) -> tuple[list[float], list[float]]:
     """Bounds D and P over which R(D, P) changes, in place of those that are not given.
 
-    D goes evenly from the least of all channels to that of an independent copy of the source, from where R is 0 for all
-    P. P goes evenly from 0 to the largest distance that the rate-distortion function's channels have at these D, and
-    there is none last.
+    D goes evenly from that of the source itself to that of an independent copy, where R is 0 for all P. P goes evenly
+    from 0 to the largest distance that the rate-distortion function's channels have at these D, and there is none last.
     """
-    least = float(source.p @ source.d.min(axis=1))
-    most = float(source.p @ source.d @ source.p)
-    d = list(distortions) or np.linspace(least, most, DISTORTIONS).tolist()
+    same, independent = float(source.p @ np.diag(source.d)), float(source.p @ source.d @ source.p)
+    d = list(distortions) or np.linspace(same, independent, DISTORTIONS).tolist()
     if perceptions:
         return d, list(perceptions)
     reached = [distance(source, source.p @ solve(source, limit).channel, measure) for limit in d]
@@ -325,7 +329,7 @@ def _follow(dual: _Dual) -> tuple[Array, Array]:
         length = min(length, z[0] / max(abs(changes[0][0]), _TINY))  # s at most doubles: it is exponents that it scales
         z, slack, gamma = (old + length * change for old, change in zip((z, slack, gamma), changes, strict=True))
         if dual.value(z) > entropy + GAP:
-            raise Unsupported("no channel keeps both bounds; raise D or P")
+            raise Unsupported(_NONE)
     raise CalotypeError(
         "R(D, P) was not found to the digits promised, as bounds that hardly any channel keeps do; raise D or P"
     )
