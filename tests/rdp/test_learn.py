@@ -24,7 +24,7 @@ def blobs(count: int = 400) -> Samples:
 def test_the_distance_of_a_shift() -> None:
     """A projection moves by the shift's share in its direction: in the plane 2 / pi of its length on average."""
     points = blobs()
-    shifted = points + np.float32([0.3, 0])
+    shifted = points + np.array([0.3, 0], dtype=np.float32)
     assert sliced_wasserstein(points, points[::-1]) == pytest.approx(0, abs=1e-7)
     assert sliced_wasserstein(points, shifted, directions=4096) == pytest.approx(0.3 * 2 / np.pi, rel=0.03)
     with pytest.raises(Unsupported, match="equally many"):

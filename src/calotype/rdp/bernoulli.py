@@ -1,5 +1,4 @@
-"""The closed form for a Bernoulli source with Hamming distortion and total variation (Blau and Michaeli 2019, sec.
-3.1).
+"""The closed form for a Bernoulli source with Hamming distortion and total variation (Blau and Michaeli 2019).
 
 Let X be 1 with p <= 1/2, and Y be 1 with r. Both errors together, P(X=0, Y=1) = a and P(X=1, Y=0) = b, make the
 distortion D = a + b, and r = p + a - b.

@@ -1,4 +1,4 @@
-"""The trade-off learned from samples (Blau and Michaeli 2019, sec. 6), in small: needs PyTorch.
+"""The trade-off learned from samples (Blau and Michaeli 2019), in small: needs PyTorch.
 
 An encoder maps a vector x in [0, 1]^n to k numbers in 0..levels - 1. They are quantised with a dither u, uniform in
 +-1/2, that encoder and decoder share: round(z + u) - u is z and uniform noise, whatever z is (universal quantisation,

@@ -1,7 +1,6 @@
 """R(D, P) of a discrete source, by an interior-point method on its dual.
 
-R(D, P) is the least I(X; Y) over channels q(y|x) with E d(X, Y) <= D and d(p_X, p_Y) <= P (Blau and Michaeli 2019, eq.
-4), a convex problem of n m probabilities. Its dual has a multiplier s >= 0 of the distortion and one, mu(x), for each
+R(D, P) is the least I(X; Y) over channels q(y|x) with E d(X, Y) <= D and d(p_X, p_Y) <= P (Blau and Michaeli 2019), a convex problem of n m probabilities. Its dual has a multiplier s >= 0 of the distortion and one, mu(x), for each
 row of the channel:
 
     R(D, P) = max  sum p(x) mu(x) - s D - sigma(L),    L(y) = log sum_x p(x) exp(mu(x) - s d(x, y)),
@@ -37,8 +36,8 @@ DISTORTIONS, PERCEPTIONS = 25, 8  # of a grid that is not given
 LARGEST_ALPHABET = 512  # the Newton system is dense; such a one takes minutes
 _LN2 = float(np.log(2))
 _STEPS = 300  # it takes 15 to 60
-_TINY = 1e-14
-_FORBIDDEN = 1e5  # nats
+_TINY = 1e-14  # keeps systems regular
+_FORBIDDEN = 1e5  # nats that a pair costs which a bound of the least D rules out
 _NONE = "no channel keeps both bounds; raise D or P"
 
 
@@ -213,9 +212,7 @@ def _numbers(values: ArrayLike, what: str, dimensions: int) -> Array:
 
 
 class _Dual:
-    """The dual over z = (s, mu, w), and gamma, multipliers of its slacks. One number added to all of mu changes
-    nothing.
-    """
+    """The dual over z = (s, mu, w), where w are variables of the measure, and gamma, multipliers of its slacks."""
 
     def __init__(self, source: Source, distortion: float, outputs: Near):
         rows = source.p > 0
@@ -279,7 +276,8 @@ class _Dual:
         inner[0, 0] += (away * (self.d - mean)).sum(axis=0) @ output + weights[-1]
         inner[0, 1:] -= away @ output
         inner[1:, 0] = inner[0, 1:]
-        inner[1:, 1:] += np.diag(x_of_y @ output) - (x_of_y * output) @ x_of_y.T + np.outer(self.p, self.p)
+        inner[1:, 1:] += np.diag(x_of_y @ output) - (x_of_y * output) @ x_of_y.T
+        inner[1:, 1:] += np.outer(self.p, self.p)  # one number added to all of mu changes nothing: of these, no step
         cross = jacobian @ curved.by_lw
         goal = 1 / (t * slack) - weights * missing
         change = _solve(np.block([[inner, cross], [cross.T, curved.by_ww]]), -self.gradient(z, goal))
