@@ -1,7 +1,8 @@
 """R(D, P) of a discrete source, by an interior-point method on its dual.
 
-R(D, P) is the least I(X; Y) over channels q(y|x) with E d(X, Y) <= D and d(p_X, p_Y) <= P (Blau and Michaeli 2019), a convex problem of n m probabilities. Its dual has a multiplier s >= 0 of the distortion and one, mu(x), for each
-row of the channel:
+R(D, P) is the least I(X; Y) over channels q(y|x) with E d(X, Y) <= D and d(p_X, p_Y) <= P (Blau and Michaeli 2019), a
+convex problem of n m probabilities. Its dual has a multiplier s >= 0 of the distortion and one, mu(x), for each row of
+the channel:
 
     R(D, P) = max  sum p(x) mu(x) - s D - sigma(L),    L(y) = log sum_x p(x) exp(mu(x) - s d(x, y)),
 
