@@ -69,7 +69,7 @@ $(VENV)/.core: $(BUILT_FROM) | $(BIN)/python
 # torch by itself first: where a file for processors only is offered, this finds it.
 $(VENV)/.dev: $(BUILT_FROM) | $(BIN)/python
 	$(PIP) install torch==2.13.0
-	$(PIP) install -e '.[train,bench,bulk,dev,docs]'
+	$(PIP) install -e '.[train,bench,bulk,rdp,dev,docs]'
 	@touch $@ $(VENV)/.core
 
 $(BIN)/python:
