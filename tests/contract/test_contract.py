@@ -254,6 +254,23 @@ def test_every_effort_decodes_alike(model: calotype.Model, texture: Texture, cha
             np.testing.assert_array_equal(decoded, pixels)
 
 
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_a_bound_is_kept_and_told(model: calotype.Model, texture: Texture, channels: int) -> None:
+    need(model.info.accepts("max_error"), "max_error")
+    pixels, sizes = texture(40, 56, channels), []
+    for bound in (0, 1, 7, 255):
+        data = model.encode(pixels, max_error=bound)
+        error = int(np.abs(calotype.decode_image(data).pixels.astype(int) - pixels).max())
+        about = calotype.info(data)
+        assert error <= bound
+        if bound or model.info.lossless:
+            assert (about.max_error, about.largest_error) == (bound, error)
+        sizes.append(len(data))
+    assert sizes == sorted(sizes, reverse=True)
+    if model.info.lossless:
+        assert model.encode(pixels, max_error=0) == model.encode(pixels)
+
+
 def test_lossless_is_kept_or_refused(model: calotype.Model, texture: Texture) -> None:
     pixels = texture(30, 20, 3)
     if model.info.lossless or model.info.accepts("lossless"):

@@ -36,6 +36,9 @@ from .layout import (
     CodedPlane,
     CodedPlanes,
     Values,
+    bound_of,
+    depths_of,
+    is_alpha,
 )
 from .planes import Plane, code
 
@@ -174,33 +177,28 @@ def _channel_order(channels: int, order: int) -> tuple[int, ...]:
     return tuple(range(channels)) if channels < 3 else (*ORDERS[order], *range(3, channels))
 
 
-def _is_alpha(channel: int, channels: int) -> bool:
-    return channels in (2, 4) and channel == channels - 1
-
-
 def _references(planes: Sequence[Plane], channels: int) -> list[Plane]:
     """What the next plane refers to: of colours those before, the last first; of alpha nothing."""
-    return [] if _is_alpha(len(planes), channels) else list(reversed(planes))
+    return [] if is_alpha(len(planes), channels) else list(reversed(planes))
 
 
 def _code_planes(pixels: Pixels, way: Way, order: int, threads: int) -> CodedTile:
-    planes: list[Plane] = []
-    values: list[Values] = []
-    numbers: list[npt.NDArray[np.uint16]] = []  # where there is a bound, the kernel writes what a decoder finds
     channels = pixels.shape[2]
-    for channel in _channel_order(channels, order):
-        bound = EXACT if _is_alpha(channel, channels) else way.bound
-        samples = np.array(pixels[..., channel], np.uint16, order="C")
-        values.append(Values.of(samples, bound.error))
-        numbers.append(np.ascontiguousarray(values[-1].numbers(samples)))
-        depth, references = values[-1].depth(way.depth), _references(planes, channels)
-        planes.append(Plane(numbers[-1], depth, *values[-1].range, references, way.effort, bound=bound))
-    code(planes, threads or cores())
-    coded = [CodedPlane(known, plane.finish()) for known, plane in zip(values, planes, strict=True)]
-    body = CodedPlanes(way.effort, order, way.bound, coded).pack()
+    bounds = [bound_of(channel, channels, way.bound) for channel in range(channels)]
+    samples = [np.array(pixels[..., channel], np.uint16, order="C") for channel in _channel_order(channels, order)]
+    values = [Values.of(plane, bound.error) for plane, bound in zip(samples, bounds, strict=True)]
+    numbers = [np.ascontiguousarray(known.numbers(plane)) for known, plane in zip(values, samples, strict=True)]
+    planes: list[Plane] = []
+    for known, depth, bound, coded in zip(
+        values, depths_of(values, way.depth, way.bound), bounds, numbers, strict=True
+    ):
+        planes.append(Plane(coded, depth, *known.range, _references(planes, channels), way.effort, bound=bound))
+    code(planes, threads or cores())  # where there is a bound, `numbers` become what a decoder finds
+    parts = [CodedPlane(known, plane.finish()) for known, plane in zip(values, planes, strict=True)]
+    body = CodedPlanes(way.effort, order, way.bound, parts).pack()
     if not way.bound.error:
         return CodedTile(seal(pixels, body))
-    found = _gather(zip(coded, numbers, strict=True), pixels.shape, way.depth, order)
+    found = _gather(zip(parts, numbers, strict=True), pixels.shape, way.depth, order)
     return CodedTile(seal(found, body), largest_error(Image(pixels, way.depth), Image(found, way.depth)))
 
 
@@ -209,11 +207,10 @@ def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads
     tile = CodedPlanes.parse(body, depth, channels)
     planes: list[Plane] = []
     decoded = [np.empty((height, width), np.uint16) for _ in tile.planes]
-    for part, numbers in zip(tile.planes, decoded, strict=True):
-        values, references = part.values, _references(planes, channels)
-        bound = EXACT if _is_alpha(len(planes), channels) else tile.bound
-        numbers_depth = values.depth(depth)
-        planes.append(Plane(numbers, numbers_depth, *values.range, references, tile.effort, part.stream, bound))
+    depths = depths_of([part.values for part in tile.planes], depth, tile.bound)
+    for part, of_numbers, numbers in zip(tile.planes, depths, decoded, strict=True):
+        references, bound = _references(planes, channels), bound_of(len(planes), channels, tile.bound)
+        planes.append(Plane(numbers, of_numbers, *part.values.range, references, tile.effort, part.stream, bound))
     code(planes, threads or cores())
     for plane in planes:
         plane.finish()

@@ -99,6 +99,26 @@ class Bound(NamedTuple):
 EXACT = Bound(0)
 
 
+def is_alpha(channel: int, channels: int) -> bool:
+    """Whether this one of so many channels is alpha; it comes last in any order."""
+    return channels in (2, 4) and channel == channels - 1
+
+
+def bound_of(channel: int, channels: int, bound: Bound) -> Bound:
+    """The bound of one of so many channels, where that of colours is `bound`."""
+    return EXACT if is_alpha(channel, channels) else bound
+
+
+def depths_of(values: Sequence[Values], depth: int, bound: Bound) -> list[int]:
+    """Bits of the numbers that the kernel codes, of each channel of a tile of `depth` bits."""
+    depths = [known.depth(depth) for known in values]
+    colours = [channel for channel in range(len(values)) if bound_of(channel, len(values), bound).error]
+    highest = max((values[channel].high for channel in colours), default=0)
+    for channel in colours:  # alike, as they are compared with each other
+        depths[channel] = max(8, highest.bit_length())
+    return depths
+
+
 @dataclass(frozen=True)
 class CodedPlane:
     values: Values
@@ -135,7 +155,10 @@ class CodedPlanes:
         reader = Reader(body, 3)
         bound = _parse_bound(reader, depth) if body[0] == BOUNDED else EXACT
         planes = [CodedPlane(Values.parse(reader, depth), reader.part()) for _ in range(count)]
-        if bound.error and any(plane.values.used is not None for plane in planes):
+        if any(
+            bound_of(channel, count, bound).error and planes[channel].values.used is not None
+            for channel in range(count)
+        ):
             raise CorruptFile("a plane has a map of its values beside a bound")
         if reader.rest():
             raise CorruptFile("a tile goes on after its planes")
