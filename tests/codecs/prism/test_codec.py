@@ -94,8 +94,9 @@ def test_no_sample_is_further_off_than_was_asked_for() -> None:
     random = np.random.default_rng(int(os.environ.get("CALOTYPE_BOUND_SEED", "1")))
     try:
         for case in range(int(os.environ.get("CALOTYPE_BOUND_CASES", "250"))):
-            height, width, channels = (int(random.integers(1, end)) for end in (25, 25, 5))
-            depth, kind, effort = int(random.integers(1, 17)), random.choice(KINDS), int(random.choice(EFFORTS))
+            height, width, channels = (int(random.integers(1, end)) for end in (17, 17, 5))
+            depth, kind = int(random.integers(1, 17)), random.choice(KINDS)
+            effort = int(random.choice(EFFORTS[:-1])) if random.integers(20) else EFFORTS[-1]  # which takes longest
             bound = max(1, round(((1 << depth) - 1) ** random.uniform(0, 1)))
             image = Image(draw_image(random, (height, width, channels), depth, kind), depth)
             before = image.pixels.copy()
