@@ -446,9 +446,12 @@ def _decode_strictly(data: bytes) -> None:
         raise CorruptFile(str(warning)) from None
 
 
-def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, texture: Texture) -> None:
+@pytest.mark.parametrize("bound", [None, 3])
+def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, texture: Texture, bound: int | None) -> None:
     """With right checksums around wrong bodies, which only an attacker or a faulty writer makes."""
-    header, chunks = container.unpack(model.encode(texture(33, 47, 3), **at(model, 40)))
+    need(bound is None or model.info.accepts("max_error"), "max_error")
+    options = at(model, 40) if bound is None else {"max_error": bound}
+    header, chunks = container.unpack(model.encode(texture(33, 47, 3), **options))
     random = np.random.default_rng(0)
     for _ in range(60):
         hostile = []
