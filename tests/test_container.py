@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from calotype.codec import Chunk
 from calotype.coding.checksum import crc32c
 from calotype.coding.varint import read_varint, write_varint
-from calotype.container import FREE_PIXELS, MAGIC, MAX_CHUNKS, PIXELS_PER_BYTE, Header, pack, unpack
+from calotype.container import FREE_PIXELS, MAGIC, MAX_CHUNKS, PIXELS_PER_BYTE, Bound, Header, pack, unpack
 from calotype.errors import CorruptFile, LimitExceeded, UnsupportedFile
 
 HEADER = Header("vae", 1, b"\x5e\x1f\x00\xd5", (512, 768, 3), 8)
@@ -28,7 +28,7 @@ headers = st.builds(
     ),
     depth=st.integers(1, 16),
 )
-tags = st.sampled_from("ABCXYZabfwyz")
+tags = st.sampled_from("ABCXYZafkwyz")
 chunk_lists = st.lists(st.builds(Chunk, tags, st.binary(max_size=300)), min_size=1, max_size=5)
 
 
@@ -237,3 +237,24 @@ def test_a_codec_cannot_write_outside_the_format(header: Header) -> None:
 def test_a_codec_cannot_write_other_tags(chunks: list[Chunk]) -> None:
     with pytest.raises(ValueError):
         pack(HEADER, chunks)
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535))
+def test_a_bound_comes_back(one: int, other: int) -> None:
+    bound = Bound(max(one, other), min(one, other))
+    chunks = unpack(pack(HEADER, [bound.pack(), Chunk("A", b"abc")]))[1]
+    assert Bound.of(chunks) == bound
+    assert Bound.of(chunks[1:]) is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x05", b"\x05\x06", b"\x05\x05\x00", b"\x80\x80\x04\x00", b"\x85"], ids=bytes.hex
+)
+def test_what_is_no_bound_is_refused(body: bytes) -> None:
+    with pytest.raises(CorruptFile):
+        Bound.of([Chunk("b", body)])
+
+
+def test_two_bounds_are_one_too_many() -> None:
+    with pytest.raises(CorruptFile, match="more than one chunk 'b'"):
+        unpack(pack(HEADER, [Bound(1, 1).pack(), Bound(2, 1).pack(), Chunk("A", b"abc")]))

@@ -69,6 +69,9 @@ class Payload:
     wire_version: int | None = None
     """The version that a file was written with, for decoding; from `encode` the oldest that reads it, or None for the
     newest."""
+    largest_error: int | None = None
+    """From `encode` with a bound: by how much what a decoder finds is off the image, compared sample by sample. None
+    has the payload decoded to find out."""
 
     @property
     def bits(self) -> float:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .codec import Chunk
 from .coding.checksum import crc32c
@@ -25,6 +26,7 @@ MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like t
 VERSION = 1
 METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp", "c": "cicp", "g": "gamma", "d": "density"}
 # tag -> field of `image.Metadata`
+BOUND_TAG = "b"
 
 Buffer = bytes | bytearray | memoryview
 
@@ -32,6 +34,30 @@ _CRC_BYTES = 4
 _LAST = 0x80  # bit of a tag byte: no chunk follows
 _MAX_SIDE = 2**32 - 1
 _NAME = re.compile(rb"[a-z][a-z0-9-]{0,31}")
+
+
+class Bound(NamedTuple):
+    """What a near-lossless file says of the error of its samples; the body of chunk `b`."""
+
+    promised: int
+    """No sample is off by more."""
+    reached: int
+    """The largest error that there is."""
+
+    def pack(self) -> Chunk:
+        return Chunk(BOUND_TAG, write_varint(self.promised) + write_varint(self.reached))
+
+    @classmethod
+    def of(cls, chunks: Iterable[Chunk]) -> Bound | None:
+        """That of a file, if it has one. Raises `CorruptFile`."""
+        body = next((chunk.body for chunk in chunks if chunk.tag == BOUND_TAG), None)
+        if body is None:
+            return None
+        promised, place = read_varint(memoryview(body), 0)
+        reached, place = read_varint(memoryview(body), place)
+        if place != len(body) or not reached <= promised < 1 << 16:
+            raise CorruptFile("the file's bound on its errors is damaged")
+        return cls(promised, reached)
 
 
 @dataclass(frozen=True)
@@ -133,7 +159,7 @@ def _unpack(data: Buffer) -> tuple[Header, list[Chunk], TruncatedFile | None]:
         cut = error
     if cut is None and position != len(view):
         raise CorruptFile(f"{len(view) - position} bytes follow after the end of the file")
-    for tag in METADATA_TAGS:
+    for tag in (*METADATA_TAGS, BOUND_TAG):
         if sum(chunk.tag == tag for chunk in chunks) > 1:
             raise CorruptFile(f"more than one chunk {tag!r}")
     return header, chunks, cut
