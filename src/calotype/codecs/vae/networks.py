@@ -17,7 +17,7 @@ from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.gdn import GDN
 from ...nets.rate import RateVectors
 from ...nets.residual import SLOPE, Block
-from .dct import dct_stem, dct_stride
+from ...nets.dct import dct_stem, dct_stride
 from .recipe import Recipe
 from .scales import LATENT_UNIT
 

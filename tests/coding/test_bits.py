@@ -1,0 +1,81 @@
+"""Layers of bits: they come back, cost what they tell, and damage is noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calotype.coding.bits import MOST_BITS, BitModel, Layer, Weights, teach, untaught
+from calotype.errors import CorruptFile, Unsupported
+
+BITS = 5
+
+
+def drawn(height: int, width: int, layers: int, seed: int = 0, flips: float = 0.1) -> list[Layer]:
+    """Each layer like the one before, and each bit like the one to its left, but for some."""
+    random = np.random.default_rng(seed)
+    found = []
+    layer = np.where(random.random((height, width, BITS)) < 0.5, 1, -1).astype(np.int8)
+    for _ in range(layers):
+        layer = layer.copy()
+        for x in range(1, width):
+            layer[:, x] = layer[:, x - 1]
+        layer = np.where(random.random(layer.shape) < flips, -layer, layer)
+        found.append(layer)
+    return found
+
+
+def coded(layers: list[Layer], start: Weights) -> list[bytes]:
+    model = BitModel(*layers[0].shape[:2], start)
+    return [model.encode(layer) for layer in layers]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (13, 17)])
+@pytest.mark.parametrize("flips", [0.0, 0.1, 0.5])
+def test_layers_come_back(size: tuple[int, int], flips: float) -> None:
+    layers, start = drawn(*size, 4, flips=flips), untaught(4, BITS)
+    streams = coded(layers, start)
+    model = BitModel(*size, start)
+    for layer, stream in zip(layers, streams, strict=True):
+        np.testing.assert_array_equal(model.decode(stream), layer)
+        assert len(stream) <= -(-layer.size // 8)
+    assert not start.any()
+
+
+def test_what_was_learned_before_saves_bytes() -> None:
+    layers = drawn(24, 32, 3)
+    taught = teach(untaught(3, BITS), [drawn(24, 32, 3, seed) for seed in range(1, 9)])
+    plain, before, after = 3 * 24 * 32 * BITS / 8, *(sum(map(len, coded(layers, s))) for s in (untaught(3, BITS), taught))
+    entropy = -0.1 * np.log2(0.1) - 0.9 * np.log2(0.9)
+    assert entropy * plain < after < 0.8 * before < 0.8 * plain
+
+
+def test_noise_costs_its_bits_and_no_more() -> None:
+    layers = drawn(30, 30, 2, flips=0.5)
+    assert sum(map(len, coded(layers, untaught(2, BITS)))) == 2 * -(-30 * 30 * BITS // 8)
+
+
+def test_extremes_do_not_break_the_arithmetic() -> None:
+    """Weights at the ends of their range, wrong about every bit."""
+    layers = drawn(9, 9, 2)
+    for value in (-(2**15), 2**15 - 1):
+        start = np.full_like(untaught(2, BITS), value)
+        streams, model = coded(layers, start), BitModel(9, 9, start)
+        for layer, stream in zip(layers, streams, strict=True):
+            np.testing.assert_array_equal(model.decode(stream), layer)
+
+
+def test_a_stream_too_short_or_too_long_is_refused() -> None:
+    (layer,), start = drawn(24, 32, 1, flips=0.2), untaught(1, BITS)
+    (stream,) = coded([layer], start)
+    assert len(stream) < layer.size // 8
+    for wrong in (b"", stream[: len(stream) // 2], stream + b"more"):
+        with pytest.raises(CorruptFile):
+            BitModel(24, 32, start).decode(wrong)
+
+
+def test_too_many_bits_are_refused() -> None:
+    untaught(1, MOST_BITS)
+    for bits in (0, MOST_BITS + 1):
+        with pytest.raises(Unsupported, match=f"{bits} bits"):
+            untaught(1, bits)
