@@ -80,7 +80,7 @@ def largest_of(files: Iterable[bytes], target: int) -> bytes:
 
 
 def first_reaching(files: Iterable[tuple[bytes, float]], target: float) -> bytes:
-    """The first of some files, from the poorest to the best with their PSNR, of at least `target` dB. Raises likewise."""
+    """The first of some files with their PSNR, from the poorest to the best, of at least `target` dB. Raises alike."""
     psnr = 0.0
     for data, psnr in files:
         if psnr >= target:

@@ -27,7 +27,9 @@ def train(
         typer.Option(help="Part of the run, at its end, over which the learning rate falls; it is constant before."),
     ] = 1.0,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 3,
-    crop: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels, a multiple of what the model asks for.")] = 256,
+    crop: Annotated[
+        int, typer.Option(min=8, help="Side of the crops in pixels, a multiple of what the model asks for.")
+    ] = 256,
     late_crop: Annotated[
         int,
         typer.Option(

@@ -46,7 +46,7 @@ class DeflateTraining:
         return 0.2, 0.8
 
     def crop_unit(self, model: Coarsest) -> int:
-        return 1
+        return 8
 
     def halve_precision(self, model: Coarsest) -> bool:
         return False

@@ -111,7 +111,7 @@ class L3CTraining:
         return (0.0,)  # any: there is one rate
 
     def crop_unit(self, model: L3C) -> int:
-        return 2**SCALES
+        return 1 << SCALES
 
     def halve_precision(self, model: L3C) -> bool:
         return False  # nearly all networks are exact

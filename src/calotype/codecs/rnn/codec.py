@@ -6,6 +6,7 @@ Glossary: `codes` of an image are (iterations, h, w, bits), one place for `strid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -50,9 +51,9 @@ class RNNCodec:
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image. Raises `Unsupported` for a quality that there is not."""
         codes = self.analyse(image, self._iterations(options.quality), options.threads)
-        model = BitModel(*codes.shape[1:3], self._start)
+        model = BitModel(codes.shape[1], codes.shape[2], self._start)
         records = [seal(layer, model.encode(layer)) for layer in codes]
-        alpha = pack_plane(image.pixels[..., -1]) if image.channels in (2, 4) else b""
+        alpha = pack_plane(image.pixels[..., -1].astype(np.uint8)) if image.channels in (2, 4) else b""
         return Payload(image.pixels.shape, image.depth, Layout(TILE, records, alpha).chunks())
 
     def analyse(self, image: Image, iterations: int, threads: int) -> Codes:
@@ -122,7 +123,8 @@ class RNNCodec:
             bits = layer.transpose(2, 0, 1)[None].astype(np.float32)
             decoded, *state = self._run("decoder", bits, state, threads)
             image = image + decoded if self._adds else decoded
-        return image[0] + MIDDLE
+        samples: Floats = image[0] + MIDDLE
+        return samples
 
     def _run(self, name: str, x: Floats, state: list[Floats], threads: int) -> list[Floats]:
         """One iteration of a network: what it gives, then its state after it."""
@@ -140,7 +142,7 @@ class RNNCodec:
     # --- bits -----------------------------------------------------------------------------------------------------
 
     def _decode_bits(self, layout: Layout, shape: tuple[int, int, int]) -> list[Codes]:
-        model, codes = BitModel(*shape[:2], self._start), []
+        model, codes = BitModel(shape[0], shape[1], self._start), []
         for number, record in enumerate(layout.iterations):
             sealed, stream = open_record(record)
             codes.append(model.decode(stream))
@@ -159,11 +161,11 @@ class RNNCodec:
         return strided(whole.y, rows, self.recipe.stride), strided(whole.x, columns, self.recipe.stride)
 
     def _iterations(self, quality: float | None) -> int:
-        """How many a quality of 0..100 stands for: 1 to all."""
+        """How many a quality of 0..100 stands for: that percentage of all, at least 1."""
         quality = DEFAULT_QUALITY if quality is None else quality
         if not 0 <= quality <= 100:
             raise Unsupported(f"quality {quality} is not in 0..100")
-        return 1 + round(quality / 100 * (self.recipe.iterations - 1))
+        return max(1, math.ceil(quality / 100 * self.recipe.iterations))
 
 
 def _floats(image: Image, padded: Grid, tile: Tile) -> Floats:

@@ -35,7 +35,9 @@ class Layout:
     def parse(cls, chunks: Sequence[Chunk]) -> Layout:
         """Take chunks apart. Raises `CorruptFile`, and `UnsupportedFile` for chunks this version does not know."""
         if unknown := sorted({chunk.tag for chunk in chunks} - {ITERATION}):
-            raise UnsupportedFile(f"the file has a part {unknown[0]!r} that this version does not know; update calotype")
+            raise UnsupportedFile(
+                f"the file has a part {unknown[0]!r} that this version does not know; update calotype"
+            )
         if not chunks:
             raise CorruptFile("the file has no iterations")
         first, *others = (chunk.body for chunk in chunks)

@@ -2,8 +2,8 @@
 
 Glossary: the *residual* is what is still missing of an image, (b, 3, h, w); *codes* are (b, bits, h / stride,
 w / stride), each -1 or 1; a *unit* has a state, which it gives back renewed in each iteration; the *surface* stands
-between pixels and units; the *scale* is the logarithm of what its features are expected to be missing yet, which encoder
-and decoder both know.
+between pixels and units; the *scale* is the logarithm of what the decoder expects each of its features to lack: the
+encoder knows it, too.
 """
 
 from __future__ import annotations

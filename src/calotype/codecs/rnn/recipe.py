@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 from ...errors import Unsupported
 from ...runtime.recipe import BaseRecipe
 
-
 START = "bits_start"  # array of what predicts the bits, before it has seen an image
 COPIES = 4  # of an associative LSTM's memory
 STATES = {"lstm": (1, 1), "gru": (1,), "associative": (1, COPIES)}  # of each unit, in times its width
@@ -86,7 +85,9 @@ class Recipe(BaseRecipe):
 
     def _states(self, widths: Iterable[int], strides: Iterable[int]) -> tuple[State, ...]:
         return tuple(
-            State(copies * width, stride) for width, stride in zip(widths, strides) for copies in STATES[self.unit]
+            State(copies * width, stride)
+            for width, stride in zip(widths, strides, strict=False)
+            for copies in STATES[self.unit]
         )
 
     @property
