@@ -27,7 +27,12 @@ if TYPE_CHECKING:  # what mypy is asked here: a codec that does not conform is a
 
 
 def test_training_is_found_by_the_codec() -> None:
-    for codec, kind in {"vae": "VAETraining", "l3c": "L3CTraining", "rnn": "RNNTraining", "deflate": "DeflateTraining"}.items():
+    for codec, kind in {
+        "vae": "VAETraining",
+        "l3c": "L3CTraining",
+        "rnn": "RNNTraining",
+        "deflate": "DeflateTraining",
+    }.items():
         training, recipe = codec_training(f"{codec}.any")
         assert (type(training).__name__, recipe) == (kind, "any")
 
