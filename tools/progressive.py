@@ -1,8 +1,8 @@
 """How good a model with layers is after each of them, beside JPEG: `python tools/progressive.py rnn.compact kodak/`.
 
 For each layer, means over the images: bits per pixel of the file so far, PSNR, MS-SSIM. And the area under the curve of
-MS-SSIM over 0 to 2 bits per pixel, as in Toderici et al. 2017, sec. 5: straight lines from (0, 0) on through the points,
-the last one going on to the end. JPEG files are Pillow's, optimised, with all that belongs to them.
+MS-SSIM over 0 to 2 bits per pixel, as in Toderici et al. 2017, sec. 5: straight lines from (0, 0) through the
+points, the last one going on to the end. JPEG files are Pillow's, optimised, with all that belongs to them.
 """
 
 from __future__ import annotations

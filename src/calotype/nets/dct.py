@@ -35,7 +35,7 @@ def _ranking(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 
 def dct_stem(width: int, size: int = 8) -> tuple[Tensor, Tensor]:
-    """Orthonormal (width, 3 * size**2): pixels of a block, as PixelUnshuffle orders them, to coefficients; their spread.
+    """Orthonormal (width, 3 * size**2): pixels of a block, as PixelUnshuffle orders them, to coefficients; and spread.
 
     The strongest are taken. More features than coefficients: the rest starts as small noise with spread 1.
     """
