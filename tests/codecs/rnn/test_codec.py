@@ -77,13 +77,14 @@ def test_a_cut_anywhere_decodes_to_what_is_complete(model: calotype.Model, textu
             except CorruptFile:
                 assert not ends  # before the first iteration is complete
                 continue
-        (warning,) = said
+            (warning,) = said
+            again = calotype.decode(data, max_bytes=length)
         count = int(str(warning.message).split("layers, ")[1].split()[0])
         if count > len(ends):
             ends.append(length)
         assert count == len(ends)
         np.testing.assert_array_equal(part, images[count - 1])
-        np.testing.assert_array_equal(calotype.decode(data, max_bytes=length), images[count - 1])
+        np.testing.assert_array_equal(again, images[count - 1])
     assert len(ends) == len(images) - 1 == 4  # of the last one, nothing is cut off
 
 
@@ -150,7 +151,8 @@ def test_damage_that_checksums_do_not_see_is_noticed(codec: RNNCodec, photo: np.
 def test_what_predicts_bits_learns_from_images(weights: Weights, texture: Texture) -> None:
     """And then codes the same bits in fewer bytes."""
     taught = Weights(adapt(weights, (texture(64, 96, 3, seed) for seed in range(1, 4))), "rnn.taught")
-    assert (adapts(weights), adapts(taught)) == (False, True)
+    assert adapts(weights)  # so files of the one are never taken for files of the other
+    assert taught.digest != weights.digest
     assert {name: taught.network(name) for name in taught.networks} == {
         name: weights.network(name) for name in weights.networks
     }
@@ -176,6 +178,8 @@ def test_recipes_that_do_not_fit_together_are_refused() -> None:
 
 def test_no_chunk_makes_a_photo_worse() -> None:
     """Quality never falls by more than 0.1 dB from one iteration to the next: the shipped model."""
+    if "rnn.compact" not in (model.name for model in calotype.list_models()):
+        pytest.skip("rnn.compact is not installed: train and export it (docs/howto/train.md)")
     image = calotype.read(Path(__file__).parents[3] / "samples/coffee.png")
     data = calotype.load("rnn.compact").encode(image, 100)
     found = [psnr(image, calotype.decode_image(data, layers=count)) for count in range(1, 17)]

@@ -13,8 +13,8 @@ from .recipe import START
 
 
 def adapts(weights: Weights) -> bool:
-    """Whether it has learned already: files that were coded with other weights are not read then."""
-    return bool(weights.arrays[START].any())
+    """Whether files depend on what the entropy coder begins with: here, from the first one on."""
+    return True
 
 
 def adapt(weights: Weights, images: Iterable[Pixels]) -> bytes:

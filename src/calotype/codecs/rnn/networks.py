@@ -8,6 +8,8 @@ encoder knows it, too.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -65,8 +67,8 @@ class ResidualGRU(nn.Module):
 class AssociativeLSTM(nn.Module):
     """Danihelka et al. 2016, eq. 5 to 15: the memory is a sum of complex products with keys, in several copies.
 
-    Each copy sees the keys in another order, so that their errors differ and cancel. Features are complex numbers: real
-    parts, then imaginary ones.
+    Each copy sees the keys in another order, here turned by another number of places, so that their errors differ and
+    cancel. Features are complex numbers: real parts, then imaginary ones.
     """
 
     def __init__(self, inputs: int, width: int, stride: int, recipe: Recipe) -> None:
@@ -74,8 +76,7 @@ class AssociativeLSTM(nn.Module):
         half = width // 2
         self.input = _conv(inputs, 9 * half, recipe.kernel, stride)  # three real gates, three complex vectors
         self.hidden = _conv(width, 9 * half, recipe.hidden_kernel)
-        generator = torch.Generator().manual_seed(0)
-        self.orders = [torch.randperm(half, generator=generator).tolist() for _ in range(COPIES)]
+        self.turns = [half * copy // COPIES for copy in range(COPIES)]
         with torch.no_grad():
             self.input.bias[:half] += FORGET_BIAS  # type: ignore[index]
 
@@ -83,11 +84,12 @@ class AssociativeLSTM(nn.Module):
         parts = _split(self.input(x) + self.hidden(hidden), 9)
         keep, enter, leave = (torch.cat([torch.sigmoid(gate)] * 2, 1) for gate in parts[:3])
         key_in, key_out, new = (_bounded(torch.cat(parts[at : at + 2], 1)) for at in (3, 5, 7))
-        copies, found = [], torch.zeros_like(hidden)
-        for copy, order in zip(_split(memory, COPIES), self.orders, strict=True):
-            copies.append(keep * copy + _product(_ordered(key_in, order), enter * new))
-            found = found + _product(_ordered(key_out, order), copies[-1])
-        hidden = leave * _bounded(found / COPIES)
+        copies = [
+            keep * copy + _product(_turned(key_in, turn), enter * new)
+            for copy, turn in zip(_split(memory, COPIES), self.turns, strict=True)
+        ]
+        found = [_product(_turned(key_out, turn), copy) for copy, turn in zip(copies, self.turns, strict=True)]
+        hidden = leave * _bounded(functools.reduce(operator.add, found) / COPIES)
         return hidden, [hidden, torch.cat(copies, 1)]
 
 
@@ -103,8 +105,8 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return torch.cat([a_real * b_real - a_imaginary * b_imaginary, a_real * b_imaginary + a_imaginary * b_real], 1)
 
 
-def _ordered(x: Tensor, order: Sequence[int]) -> Tensor:
-    return torch.cat([part[:, order] for part in _split(x, 2)], 1)
+def _turned(x: Tensor, turn: int) -> Tensor:
+    return torch.cat([torch.cat([part[:, turn:], part[:, :turn]], 1) for part in _split(x, 2)], 1)
 
 
 def _split(x: Tensor, count: int) -> list[Tensor]:
