@@ -104,5 +104,5 @@ def test_of_given_files_the_largest_that_fits_is_taken() -> None:
 def test_of_given_files_the_first_that_is_good_enough_is_taken() -> None:
     files = [(b"poor", 20.0), (b"fair", 30.0), (b"good", 40.0)]
     assert [first_reaching(files, target) for target in (10, 20, 20.1, 40)] == [b"poor", b"poor", b"fair", b"good"]
-    with pytest.raises(Unsupported, match="has 40[.]00 dB, below 41"):
+    with pytest.raises(Unsupported, match=r"has 40\.00 dB, below 41"):
         first_reaching(files, 41)

@@ -13,7 +13,7 @@ enum {
     PLACES,
 };
 
-_Static_assert(PLACES == CALO_BIT_PLACES, "");
+_Static_assert((int)PLACES == (int)CALO_BIT_PLACES, "as the header says");
 
 typedef const int8_t *place;
 
@@ -85,7 +85,7 @@ int64_t calo_bits_encode(const calo_bits *model, int8_t *layer, uint8_t *out, si
 
 int calo_bits_decode(const calo_bits *model, int8_t *layer, const uint8_t *data, size_t size) {
     bit_coder coder;
-    coder_open(&coder, data, size);
+    coder_open(&coder, size ? data : (const uint8_t *)"", size); /* NULL would be an encoder's */
     code(model, layer, &coder);
     return ended(&coder) || coder.in < coder.end ? CALO_CORRUPT : CALO_OK;
 }
