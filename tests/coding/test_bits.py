@@ -80,3 +80,47 @@ def test_too_many_bits_are_refused() -> None:
     for bits in (0, MOST_BITS + 1):
         with pytest.raises(Unsupported, match=f"{bits} bits"):
             untaught(1, bits)
+
+
+def logistic(x: np.float32) -> np.float32:
+    """As docs/format/prism.md has it, in single precision."""
+    one = np.float32
+    scaled = min(abs(x), one(11.5)) * one(1.44269504)
+    whole = int(scaled)
+    f = one(whole) - scaled
+    p = one(1) + f * (one(0.69306098) + f * (one(0.23946224) + f * (one(0.05325775) + f * one(0.00685973))))
+    tail = one(np.ldexp(p, -whole))
+    small = tail / (one(1) + tail)
+    return small if x < 0 else one(1) - small
+
+
+def learned(weights: Weights, layers: list[Layer]) -> Weights:
+    """What the weights become: docs/reference/bits.md in plain Python."""
+    weights = weights.copy()
+    height, width, bits = layers[0].shape
+    nothing = np.zeros((height + 2, width + 2, bits), np.int8)
+    padded = [nothing, nothing, *(np.pad(layer, ((1, 1), (1, 1), (0, 0))) for layer in layers)]
+    for number, (earlier, before, layer) in enumerate(zip(padded, padded[1:], padded[2:], strict=False)):
+        for y in range(1, height + 1):
+            for x in range(1, width + 1):
+                for k in range(bits):
+                    here = np.where(np.arange(bits) < k, layer[y, x], 0)
+                    around = [layer[y, x - 1], layer[y - 1, x], layer[y - 1, x - 1], layer[y - 1, x + 1]]
+                    past = [before[y, x], before[y, x + 1], before[y + 1, x], earlier[y, x]]
+                    seen = np.concatenate([here, *around, *past, [1]]).astype(np.int64)
+                    row = weights[number, k]
+                    odds = np.float32(int(row.astype(np.int64) @ seen)) / np.float32(4096)
+                    chance = int(min(max(logistic(odds) * np.float32(65536), np.float32(32)), np.float32(65504)))
+                    error = 65536 * int(layer[y, x, k] > 0) - chance
+                    row += (((2 * error + 8192) >> 14) * seen).astype(np.int16)
+    return weights
+
+
+def test_weights_follow_the_gradient_as_the_reference_says() -> None:
+    layers = drawn(5, 6, 4)
+    start = (np.random.default_rng(1).normal(0, 900, untaught(4, BITS).shape)).astype(np.int16)
+    model = BitModel(5, 6, start)
+    for layer in layers:
+        model.learn(layer)
+    np.testing.assert_array_equal(model.weights, learned(start, layers))
+    assert (model.weights != start).any()
