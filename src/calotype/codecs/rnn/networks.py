@@ -23,7 +23,7 @@ ALPHA = 0.1  # weight of the GRU's linear paths (Toderici et al. 2017, sec. 3.1)
 FORGET_BIAS = 1.0  # memories start by lasting
 HEAD_START = 0.3  # of the usual weights: what is decoded before training is nearly grey
 SHRINK_START = 0.1  # of the logarithm of what is missing, that goes away with each iteration
-SCALE_MOST = 6.0  # logarithm; only what is damaged goes beyond
+SCALE_MOST = 6.0  # logarithm, of either sign: e^-6 is less than a step of 8 bits
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
