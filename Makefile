@@ -11,7 +11,7 @@ WORKERS ?= 2
 QUALITY ?= 30
 FUZZ_SECONDS ?= 60
 SETS ?= kodak mcmaster urban
-MODELS ?= all,prism.photo@1,prism.photo@3,prism.photo@7,prism.photo@9
+MODELS ?= all,prism.photo@1,prism.photo@3,prism.photo@7,prism.photo@9,prism.photo@1@max_error,prism.photo@max_error
 # `all` adds HEIC and the slow efforts of AVIF and JPEG XL.
 RIVALS ?= usual,jpeg-444,lossless,jpegls-near,jpegls-near-green,jxl-near
 METRICS ?= psnr,psnr_y,ms_ssim,largest_error
@@ -69,7 +69,7 @@ $(VENV)/.core: $(BUILT_FROM) | $(BIN)/python
 # torch by itself first: where a file for processors only is offered, this finds it.
 $(VENV)/.dev: $(BUILT_FROM) | $(BIN)/python
 	$(PIP) install torch==2.13.0
-	$(PIP) install -e '.[train,bench,bulk,dev,docs]'
+	$(PIP) install -e '.[train,bench,bulk,rdp,dev,docs]'
 	@touch $@ $(VENV)/.core
 
 $(BIN)/python:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from calotype.codec import Chunk
 from calotype.coding.checksum import crc32c
 from calotype.coding.varint import read_varint, write_varint
-from calotype.container import MAGIC, Header, pack, unpack
+from calotype.container import FREE_PIXELS, MAGIC, MAX_CHUNKS, PIXELS_PER_BYTE, Bound, Header, pack, unpack
 from calotype.errors import CorruptFile, LimitExceeded, UnsupportedFile
 
 HEADER = Header("vae", 1, b"\x5e\x1f\x00\xd5", (512, 768, 3), 8)
@@ -28,7 +28,7 @@ headers = st.builds(
     ),
     depth=st.integers(1, 16),
 )
-tags = st.sampled_from("ABCXYZabfwyz")
+tags = st.sampled_from("ABCXYZafkwyz")
 chunk_lists = st.lists(st.builds(Chunk, tags, st.binary(max_size=300)), min_size=1, max_size=5)
 
 
@@ -175,11 +175,33 @@ def test_limit_counts_views_and_comes_after_damage() -> None:
 
 def test_the_usual_limit_is_500_million() -> None:
     def photo(height: int) -> bytes:
-        return pack(Header("vae", 1, b"dige", (height, 1_000_000, 3), 8), [Chunk("A", b"")])
+        return pack(Header("vae", 1, b"dige", (height, 1_000_000, 3), 8), [Chunk("A", bytes(60_000))])
 
     assert unpack(photo(500))[0].pixels == 500_000_000
     with pytest.raises(LimitExceeded):
         unpack(photo(501))
+
+
+def test_few_bytes_do_not_ask_for_many_pixels() -> None:
+    def photo(size: int) -> bytes:
+        return pack(Header("vae", 1, b"dige", (10_000, 10_000, 3), 8), [Chunk("A", bytes(size))])
+
+    enough = next(size for size in range(3900, 4100) if FREE_PIXELS + PIXELS_PER_BYTE * len(photo(size)) >= 10**8)
+    assert unpack(photo(enough))[0].pixels == 10**8
+    with pytest.raises(LimitExceeded, match=r"100,000,000 pixels in 4,\d\d\d bytes.*max-pixels"):
+        unpack(photo(enough - 1))
+    assert unpack(photo(0), max_pixels=10**8)[0].pixels == 10**8  # whoever names a limit means it
+
+
+def test_floods_of_chunks_are_refused() -> None:
+    chunks = [Chunk("z", b"")] * (MAX_CHUNKS - 1) + [Chunk("A", b"")]
+    data = pack(HEADER, chunks)
+    assert unpack(data)[1] == chunks
+    with pytest.raises(ValueError, match="4096"):
+        pack(HEADER, [*chunks, Chunk("A", b"")])
+    start = len(pack(HEADER, chunks[:1])) - 6
+    with pytest.raises(CorruptFile, match="more than 4096"):
+        unpack(data[:start] + data[start : start + 6] + data[start:])
 
 
 @given(st.integers(0, 2**63 - 1))
@@ -215,3 +237,24 @@ def test_a_codec_cannot_write_outside_the_format(header: Header) -> None:
 def test_a_codec_cannot_write_other_tags(chunks: list[Chunk]) -> None:
     with pytest.raises(ValueError):
         pack(HEADER, chunks)
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535))
+def test_a_bound_comes_back(one: int, other: int) -> None:
+    bound = Bound(max(one, other), min(one, other))
+    chunks = unpack(pack(HEADER, [bound.pack(), Chunk("A", b"abc")]))[1]
+    assert Bound.of(chunks) == bound
+    assert Bound.of(chunks[1:]) is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x05", b"\x05\x06", b"\x05\x05\x00", b"\x80\x80\x04\x00", b"\x85"], ids=bytes.hex
+)
+def test_what_is_no_bound_is_refused(body: bytes) -> None:
+    with pytest.raises(CorruptFile):
+        Bound.of([Chunk("b", body)])
+
+
+def test_two_bounds_are_one_too_many() -> None:
+    with pytest.raises(CorruptFile, match="more than one chunk 'b'"):
+        unpack(pack(HEADER, [Bound(1, 1).pack(), Bound(2, 1).pack(), Chunk("A", b"abc")]))

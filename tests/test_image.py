@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calotype.errors import Unsupported
-from calotype.image import Image, Metadata
+from calotype.image import Image, Metadata, largest_error
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
@@ -57,3 +57,9 @@ def test_depth_between_bytes() -> None:
 def test_metadata_is_true_where_there_is_some() -> None:
     assert not Metadata()
     assert Metadata(xmp=b"")
+
+
+def test_the_largest_error_is_signed_neither_way() -> None:
+    a, b = (Image(np.array([[samples]], np.uint8)) for samples in ([0, 255, 7], [0, 250, 200]))
+    assert largest_error(a, b) == largest_error(b, a) == 193
+    assert largest_error(a, a) == 0

@@ -7,6 +7,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from PIL import Image as Pillow
 import calotype
 import calotype.interop.pillow
 from calotype import registry
-from calotype.errors import CalotypeWarning, Unsupported
+from calotype.codec import Payload
+from calotype.errors import BoundExceeded, CalotypeWarning, Unsupported
 from calotype.image import Image
+from calotype.options import EncodeOptions
 from calotype.runtime.weights import Weights
 
 NESTED = """
@@ -167,7 +170,7 @@ class TestPython:
             model = calotype.load(name, precision=precision)
             again = pickle.loads(pickle.dumps(model))
             assert (again.name, again.precision) == (name, precision)
-            assert again.codec is model.codec  # opened once
+            assert again.codec == model.codec  # opened once
             assert len(pickle.dumps(model)) < 10_000
 
     @pytest.mark.parametrize("wrong", ["photo.png", b"bytes", None, [[1, 2], [3, 4]], 7], ids=repr)
@@ -226,3 +229,17 @@ def test_a_missing_folder_is_told_by_the_name_of_the_file(photo: np.ndarray, tmp
     with pytest.raises(FileNotFoundError) as caught:
         calotype.write(path, photo, model="toy")
     assert caught.value.filename == str(path)
+
+
+def test_a_bound_that_a_codec_breaks_is_noticed(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it wrote is decoded and compared, as it does not say by how much it is off."""
+    model = calotype.load("deflate.coarse")
+    assert calotype.info(model.encode(photo, max_error=3)).largest_error == 3
+    honest = type(model.codec).encode
+
+    def careless(codec: Any, image: Image, options: EncodeOptions) -> Payload:
+        return honest(codec, image, replace(options, max_error=20))
+
+    monkeypatch.setattr(type(model.codec), "encode", careless)
+    with pytest.raises(BoundExceeded, match=r"deflate.coarse would be off by 20, above 3; nothing is written"):
+        model.encode(photo, max_error=3)

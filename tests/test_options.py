@@ -117,8 +117,13 @@ def test_lossless_and_a_bound_choose_the_model() -> None:
     lossless = calotype.api.find(None, EncodeOptions(lossless=True))
     assert lossless.info.lossless
     assert not calotype.api.find(None, EncodeOptions()).info.lossless
-    if not any(model.info.accepts("max_error") and model.default for model in calotype.list_models()):
-        with pytest.raises(calotype.WeightsNotFound, match="with a bound on the error"):
-            calotype.api.find(None, EncodeOptions(max_error=2))
+    assert calotype.api.find(None, EncodeOptions(max_error=2)).name == "prism.photo"
     with pytest.raises(Unsupported, match=r"prism.photo takes no quality; leave it out, or choose .*vae.swift"):
         calotype.api.find("prism.photo", EncodeOptions(quality=50))
+
+
+def test_where_no_model_keeps_a_bound_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = [model for model in calotype.registry.list_models() if not model.info.accepts("max_error")]
+    monkeypatch.setattr(calotype.registry, "_all_models", lambda: iter(without))
+    with pytest.raises(calotype.WeightsNotFound, match="with a bound on the error is installed, and no other such"):
+        calotype.api.find(None, EncodeOptions(max_error=2))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calotype import registry
-from calotype.errors import CorruptFile, UnsupportedFile, WeightsNotFound
+from calotype.errors import CalotypeWarning, CorruptFile, UnsupportedFile, WeightsNotFound
 
 
 def install(folder: Path, name: str, weights: bytes, more: str = "") -> Path:
@@ -70,6 +70,38 @@ def test_weights_must_belong_to_their_card(tmp_path: Path) -> None:
     path.write_bytes(b"8")
     with pytest.raises(CorruptFile, match="card"):
         registry.open_codec(registry.find(path))
+
+
+def test_one_bad_card_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry._pass_over.cache_clear()
+    install(tmp_path, "deflate.mine", b"7")
+    (tmp_path / "broken.toml").write_text("name =")
+    (tmp_path / "unknown.toml").write_text('name = "nonsense.x"\ndigest = "00000000"')
+    monkeypatch.setenv(registry.SEARCH_PATH, str(tmp_path))
+    with pytest.warns(CalotypeWarning) as seen:
+        names = {model.name for _ in range(2) for model in registry.list_models()}
+    assert {"deflate.mine", "deflate.fine"} <= names
+    assert not {"nonsense.x", "broken"} & names
+    messages = [str(warning.message) for warning in seen]
+    assert len(messages) == 2  # said once
+    assert "broken.toml" in messages[0]
+    assert "nonsense" in messages[1]
+
+
+def test_a_plug_in_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "calotype_broken").mkdir()
+    (tmp_path / "calotype_broken" / "__init__.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_third_parties", lambda: {"broken": "calotype_broken"})
+    with pytest.raises(UnsupportedFile, match=r"plug-in calotype_broken .* ZeroDivisionError"):
+        registry.codec_info("broken")
+    with pytest.raises(UnsupportedFile, match="plug-in"):
+        registry.find_digest("broken", bytes(4))
+
+
+def test_what_is_foreign() -> None:
+    assert not registry.find("vae.swift").is_foreign
+    assert registry.find("deflate.fine").is_foreign
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from .errors import (
         BatchFailed,
+        BoundExceeded,
         CalotypeError,
         CorruptFile,
         Desync,
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchFailed",
+    "BoundExceeded",
     "CalotypeError",
     "CorruptFile",
     "Desync",
@@ -80,6 +82,7 @@ __all__ = [
 _HOMES = {"Image": "image", "Metadata": "image", "Region": "options", "ModelInfo": "registry"}
 _ERRORS = {
     "BatchFailed",
+    "BoundExceeded",
     "CalotypeError",
     "CorruptFile",
     "Desync",

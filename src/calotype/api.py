@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import IO, TypeAlias, Unpack
 
 from . import io, registry
-from .container import METADATA_TAGS, Buffer, is_calotype, read_chunks, unpack, unpack_header
+from .container import METADATA_TAGS, Bound, Buffer, is_calotype, read_chunks, unpack, unpack_header
 from .errors import PartialFile, TruncatedFile, Unsupported, UnsupportedFile, WeightsNotFound
 from .image import MODES, Image, Pixels
 from .model import CodedFile, ImageLike, Model, as_array, as_image, check_options, open_model, run_batch
@@ -58,6 +58,10 @@ class FileInfo:
     """Tag and bytes of the body of each chunk."""
     metadata: dict[str, int]
     """Bytes of `icc`, `exif`, `xmp`, `cicp`, `gamma`, `density`, where present."""
+    max_error: int | None
+    """No sample is off by more: the bound that was asked for, or 0 of a lossless codec; None promises nothing."""
+    largest_error: int | None
+    """By how much a sample is off at most, where there is a bound."""
 
 
 def encode(
@@ -84,7 +88,7 @@ def encode(
     lossless
         Every pixel comes back; a lossy model is refused then.
     max_error
-        No sample is off by more than this; for models with a bound.
+        No sample is off by more than this, up to the largest value; for models with a bound. 0 is lossless.
     target_bytes, target_bpp
         Instead of a quality: the largest file not above this many bytes, or bits per pixel. Metadata counts.
     target_psnr
@@ -99,6 +103,8 @@ def encode(
     ------
     Unsupported
         The model does not take such images or options, or no quality gives so small a file.
+    BoundExceeded
+        The model would not keep to `max_error`, which is a mistake in its codec.
     WeightsNotFound
         The model is not installed.
     """
@@ -386,8 +392,12 @@ def info(data: Buffer) -> FileInfo:
         As `decode`.
     """
     header, chunks = unpack(data, max_pixels=None)
+    bound = Bound.of(chunks)
     try:
-        name = registry.find_digest(header.codec, header.digest).name
+        card = registry.find_digest(header.codec, header.digest)
+        name = card.name
+        if bound is None and card.info.lossless:
+            bound = Bound(0, 0)
     except (UnsupportedFile, WeightsNotFound):
         name = None
     *views, height, width, channels = header.shape
@@ -405,6 +415,8 @@ def info(data: Buffer) -> FileInfo:
         bpp=8 * len(data) / header.pixels,
         chunks=tuple((chunk.tag, len(chunk.body)) for chunk in chunks),
         metadata={METADATA_TAGS[chunk.tag]: len(chunk.body) for chunk in chunks if chunk.tag in METADATA_TAGS},
+        max_error=None if bound is None else bound.promised,
+        largest_error=None if bound is None else bound.reached,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .errors import WeightsNotFound
 from .image import Image
@@ -69,6 +69,9 @@ class Payload:
     wire_version: int | None = None
     """The version that a file was written with, for decoding; from `encode` the oldest that reads it, or None for the
     newest."""
+    largest_error: int | None = None
+    """From `encode` with a bound: by how much what a decoder finds is off the image, compared sample by sample. None
+    has the payload decoded to find out."""
 
     @property
     def bits(self) -> float:
@@ -79,7 +82,10 @@ class Payload:
 class Codec(Protocol):
     """Made for one weights file, or for none; holds no state between calls."""
 
-    info: ClassVar[CodecInfo]
+    @property
+    def info(self) -> CodecInfo:
+        """What it can do; a class variable will do."""
+        ...
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image. Raises `Unsupported` for values of options that this model does not have."""

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .codec import Chunk
 from .coding.checksum import crc32c
@@ -17,10 +18,15 @@ from .coding.varint import read_varint, write_varint
 from .errors import CorruptFile, LimitExceeded, TruncatedFile, UnsupportedFile
 from .options import DEFAULT_MAX_PIXELS
 
+MAX_CHUNKS = 4096
+# Under the usual limit a file may declare so many pixels, and so many more for each of its bytes: a few hundred bytes
+# must not ask for half an hour of work.
+FREE_PIXELS, PIXELS_PER_BYTE = 1 << 26, 1 << 13
 MAGIC = b"\xcaLO"  # 0xCA before 'L' is not UTF-8, so no text file begins like this
 VERSION = 1
 METADATA_TAGS = {"i": "icc", "e": "exif", "x": "xmp", "c": "cicp", "g": "gamma", "d": "density"}
 # tag -> field of `image.Metadata`
+BOUND_TAG = "b"
 
 Buffer = bytes | bytearray | memoryview
 
@@ -28,6 +34,30 @@ _CRC_BYTES = 4
 _LAST = 0x80  # bit of a tag byte: no chunk follows
 _MAX_SIDE = 2**32 - 1
 _NAME = re.compile(rb"[a-z][a-z0-9-]{0,31}")
+
+
+class Bound(NamedTuple):
+    """What a near-lossless file says of the error of its samples; the body of chunk `b`."""
+
+    promised: int
+    """No sample is off by more."""
+    reached: int
+    """The largest error that there is."""
+
+    def pack(self) -> Chunk:
+        return Chunk(BOUND_TAG, write_varint(self.promised) + write_varint(self.reached))
+
+    @classmethod
+    def of(cls, chunks: Iterable[Chunk]) -> Bound | None:
+        """That of a file, if it has one. Raises `CorruptFile`."""
+        body = next((chunk.body for chunk in chunks if chunk.tag == BOUND_TAG), None)
+        if body is None:
+            return None
+        promised, place = read_varint(memoryview(body), 0)
+        reached, place = read_varint(memoryview(body), place)
+        if place != len(body) or not reached <= promised < 1 << 16:
+            raise CorruptFile("the file's bound on its errors is damaged")
+        return cls(promised, reached)
 
 
 @dataclass(frozen=True)
@@ -60,8 +90,8 @@ def pack(header: Header, chunks: Iterable[Chunk]) -> bytes:
         A field is outside the format, which is a mistake of the caller: of a codec, never of a user.
     """
     chunks = list(chunks)
-    if not chunks:
-        raise ValueError("a file needs at least one chunk")
+    if not 1 <= len(chunks) <= MAX_CHUNKS:
+        raise ValueError(f"a file has 1 to {MAX_CHUNKS} chunks, not {len(chunks)}")
     fields = _pack_fields(header)
     start = MAGIC + bytes((VERSION, len(fields))) + fields
     parts = [start, _checksum(start)]
@@ -82,7 +112,8 @@ def unpack(data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> tuple[H
     data
         The file.
     max_pixels
-        Largest number of pixels, views included; None is no limit.
+        Largest number of pixels, views included; None is no limit. The usual one also refuses very many pixels in very
+        few bytes.
 
     Returns
     -------
@@ -102,7 +133,7 @@ def unpack(data: Buffer, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> tuple[H
     header, chunks, cut = _unpack(data)
     if cut is not None:
         raise cut
-    _check_limit(header, max_pixels)
+    _check_limit(header, len(data), max_pixels)
     return header, chunks
 
 
@@ -111,7 +142,7 @@ def unpack_cut(
 ) -> tuple[Header, list[Chunk], TruncatedFile | None]:
     """As `unpack`, but of a file that was cut off behind its header: the complete chunks, and what is to be said."""
     header, chunks, cut = _unpack(data)
-    _check_limit(header, max_pixels)
+    _check_limit(header, len(data), max_pixels)
     return header, chunks, cut
 
 
@@ -128,26 +159,36 @@ def _unpack(data: Buffer) -> tuple[Header, list[Chunk], TruncatedFile | None]:
         cut = error
     if cut is None and position != len(view):
         raise CorruptFile(f"{len(view) - position} bytes follow after the end of the file")
-    for tag in METADATA_TAGS:
+    for tag in (*METADATA_TAGS, BOUND_TAG):
         if sum(chunk.tag == tag for chunk in chunks) > 1:
             raise CorruptFile(f"more than one chunk {tag!r}")
     return header, chunks, cut
 
 
-def _check_limit(header: Header, max_pixels: int | None) -> None:
-    if max_pixels is not None and header.pixels > max_pixels:
+def _check_limit(header: Header, size: int, max_pixels: int | None) -> None:
+    if max_pixels is None:
+        return
+    limit = max_pixels
+    if max_pixels == DEFAULT_MAX_PIXELS:
+        limit = min(limit, FREE_PIXELS + PIXELS_PER_BYTE * size)
+    if header.pixels > limit:
         raise LimitExceeded(
-            f"the file declares {header.pixels:,} pixels, more than the limit of {max_pixels:,}; "
+            f"the file declares {header.pixels:,} pixels in {size:,} bytes, more than the limit of {limit:,}; "
             "raise max_pixels (--max-pixels) if you trust it"
         )
 
 
 def read_chunks(view: memoryview, position: int) -> Iterator[tuple[Chunk, int]]:
-    """Each chunk from `position` on and where it ends, up to the last. Raises `TruncatedFile` where bytes lack."""
-    last = False
-    while not last:
+    """Each chunk from `position` on and where it ends, up to the last.
+
+    Raises `TruncatedFile` where bytes lack, `CorruptFile` for damage and for more chunks than a file has.
+    """
+    for _ in range(MAX_CHUNKS):
         chunk, last, position = _unpack_chunk(view, position)
         yield chunk, position
+        if last:
+            return
+    raise CorruptFile(f"the file has more than {MAX_CHUNKS} chunks")
 
 
 def is_tag(tag: str) -> bool:

@@ -37,6 +37,10 @@ class Desync(CalotypeError):
     """Decoding went wrong although the file is intact; nothing was returned."""
 
 
+class BoundExceeded(CalotypeError):
+    """A sample is off by more than was promised; an encoder writes nothing then."""
+
+
 class LimitExceeded(CalotypeError):
     """A size limit would be exceeded; raised before memory is allocated."""
 

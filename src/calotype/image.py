@@ -166,6 +166,12 @@ class Image:
         return MODES[self.channels]
 
 
+def largest_error(image: Image, decoded: Image) -> int:
+    """Largest absolute difference of a sample, alpha too, of two images of one shape."""
+    above = np.maximum(image.pixels, decoded.pixels)
+    return int((above - np.minimum(image.pixels, decoded.pixels)).max())
+
+
 def psnr(image: Image, decoded: Image) -> float:
     """PSNR in dB of the colours that can be seen, of two images of one shape; infinite where they are equal."""
     has_alpha = image.channels in (2, 4)

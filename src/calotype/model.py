@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from . import io, registry
 from .codec import Chunk, Codec, CodecInfo, Payload
-from .container import METADATA_TAGS, Buffer, Header, pack, unpack_cut
+from .container import METADATA_TAGS, Bound, Buffer, Header, pack, unpack_cut
 from .errors import (
     BatchFailed,
+    BoundExceeded,
     CalotypeError,
     CorruptFile,
     Desync,
@@ -27,7 +28,8 @@ from .errors import (
     WrongType,
 )
 from .fallback import Fallback
-from .image import Image, Metadata, Pixels, psnr
+from .foreign import ForeignCodec
+from .image import Image, Metadata, Pixels, largest_error, psnr
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions, asked
 from .parallel import at_a_time, in_order
 from .registry import ModelInfo
@@ -85,12 +87,12 @@ class Model:
         if target is not None and (limit := target.limit(image.pixels[..., 0].size)) is not None:
             return self._encode_within(image, plain, limit, fallback)
         payload = self.codec.encode(image, plain)
-        data = self._pack(image, payload)
+        data = self._pack(image, payload, self._bound(image, payload, plain.max_error))
         return data if fallback is None else fallback.instead_of(data, plain.quality, lambda: self._shown(payload))
 
     def is_exact(self, options: EncodeOptions) -> bool:
-        """Whether files coded so give back every sample."""
-        return options.lossless or self.info.lossless
+        """Whether files coded so promise something of every sample."""
+        return options.lossless or self.info.lossless or options.max_error is not None
 
     def encode_batch(
         self, images: Iterable[ImageLike], quality: float | None = None, **options: Unpack[EncodeKeywords]
@@ -236,6 +238,17 @@ class Model:
         version = self.info.wire_version if payload.wire_version is None else payload.wire_version
         return self.codec.decode(replace(payload, wire_version=version), DecodeOptions())
 
+    def _bound(self, image: Image, payload: Payload, promised: int | None) -> Bound | None:
+        """What the file says of its errors, if a bound was asked for. Raises `BoundExceeded` where it is not kept."""
+        if not promised:
+            return None
+        reached = payload.largest_error
+        if reached is None:
+            reached = largest_error(image, self._shown(payload))
+        if reached > promised:
+            raise BoundExceeded(f"{self.name} would be off by {reached}, above {promised}; nothing is written")
+        return Bound(promised, reached)
+
     def _fallback(self, image: Image, options: EncodeOptions) -> Fallback | None:
         """What an image becomes that this model is not for, if there is a model for it."""
         if self.exact is None or not self.exact.info.takes_image(image):
@@ -244,12 +257,13 @@ class Model:
         lossless = EncodeOptions(lossless=True, effort=effort, threads=options.threads)
         return Fallback(image, lambda: open_model(card).encode_with(image, lossless))
 
-    def _pack(self, image: Image, payload: Payload) -> bytes:
+    def _pack(self, image: Image, payload: Payload, bound: Bound | None = None) -> bytes:
         version = self.info.wire_version if payload.wire_version is None else payload.wire_version
         header = Header(self.card.codec, version, self.card.digest, payload.shape, payload.depth)
         if lower := [chunk.tag for chunk in payload.chunks if not chunk.tag.isupper()]:
             raise ValueError(f"the codec {self.info.name!r} wrote a chunk {lower[0]!r}; its own have upper-case tags")
-        return pack(header, [*_metadata_chunks(image.metadata), *payload.chunks])
+        promise = [] if bound is None else [bound.pack()]
+        return pack(header, [*_metadata_chunks(image.metadata), *promise, *payload.chunks])
 
 
 @dataclass(frozen=True)
@@ -273,7 +287,8 @@ def open_model(
 ) -> Model:
     """Load a model where it is to run; as `calotype.load`. `exact` is for images that it is not for."""
     device = resolve_device(device)
-    return Model(card, registry.open_codec(card, device, precision), device, precision, exact)
+    codec = registry.open_codec(card, device, precision)
+    return Model(card, ForeignCodec(codec, card) if card.is_foreign else codec, device, precision, exact)
 
 
 def reopen_model(card: ModelInfo, device: str | None, precision: str | None, exact: ModelInfo | None) -> Model:

@@ -83,7 +83,10 @@ class EncodeOptions:
     max_error: int | None = field(
         default=None,
         metadata=_flag(
-            "--max-error", least=0, most=65535, help="No sample is off by more than this; for models with a bound."
+            "--max-error",
+            least=0,
+            most=65535,
+            help="No sample is off by more than this (0: lossless); for models with a bound.",
         ),
     )
     effort: int | None = field(

@@ -19,13 +19,14 @@ import os
 import platform
 import re
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .codec import Codec, CodecInfo, Host
-from .errors import CorruptFile, Unsupported, UnsupportedFile, WeightsNotFound
+from .errors import CalotypeError, CalotypeWarning, CorruptFile, Unsupported, UnsupportedFile, WeightsNotFound
 from .options import EncodeOptions
 from .runtime.engine import engine_on
 from .runtime.weights import DIGEST_BYTES, Weights, companion_path
@@ -71,6 +72,11 @@ class ModelInfo:
     def reads_files_of(self, codec: str, digest: bytes) -> bool:
         """Whether it decodes files of that codec with that digest."""
         return codec == self.codec and digest in {self.digest, *self.reads}
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its card came from elsewhere than this package."""
+        return _BUILT_IN not in self.path.absolute().parents
 
     @property
     def weights(self) -> Path | None:
@@ -147,7 +153,7 @@ def find_digest(codec: str, digest: bytes) -> ModelInfo:
     for model in _all_models():
         if model.reads_files_of(codec, digest):
             return model
-    package(codec)
+    codec_info(codec)
     raise WeightsNotFound(
         f"the file needs weights {digest.hex()} of the codec {codec!r}, which are not installed; "
         f"put them and their card into a folder named by {SEARCH_PATH}"
@@ -162,7 +168,13 @@ def codec_info(codec: str) -> CodecInfo:
     UnsupportedFile
         No codec of this name is installed.
     """
-    info: CodecInfo = importlib.import_module(package(codec)).INFO
+    name = package(codec)
+    try:
+        info: CodecInfo = importlib.import_module(name).INFO
+    except Exception as error:  # whatever a plug-in's import runs into
+        if not name.startswith(f"{__package__}."):
+            raise UnsupportedFile(f"the plug-in {name} of the codec {codec!r} cannot be loaded: {error!r}") from error
+        raise
     return info
 
 
@@ -210,9 +222,13 @@ def _open(codec: str, path: Path | None, digest: bytes, device: str | None, int8
     def part(codec: str, digest: bytes) -> Codec:
         return open_codec(find_digest(codec, digest), device)
 
-    made: Codec = importlib.import_module(f"{package(codec)}.codec").CODEC(
-        Host(weights, None if device is None else engine_on(device), part)
-    )
+    make = importlib.import_module(f"{package(codec)}.codec").CODEC
+    try:
+        made: Codec = make(Host(weights, None if device is None else engine_on(device), part))
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        if weights is None:
+            raise
+        raise CorruptFile(f"{path} is no weights file of the codec {codec!r}: {error!r}") from error
     return made
 
 
@@ -236,9 +252,20 @@ def _third_parties() -> dict[str, str]:
 def _all_models() -> Iterator[ModelInfo]:
     for folder in _folders():
         for path in sorted(folder.glob("*.toml")):
-            model = _read_card(path)
+            try:
+                model = _read_card(path)
+                codec_info(model.codec)
+            except CalotypeError as error:
+                _pass_over(f"a model is passed over: {error}")
+                continue
             if model.weights is None or model.weights.is_file():
                 yield model
+
+
+@functools.cache
+def _pass_over(message: str) -> None:
+    """Warn once."""
+    warnings.warn(message, CalotypeWarning, stacklevel=2)
 
 
 def _folders() -> Iterator[Path]:
@@ -265,7 +292,7 @@ def _read_card(path: Path) -> ModelInfo:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
         name, digest = str(entries["name"]), bytes.fromhex(entries["digest"])
         reads = frozenset(map(bytes.fromhex, entries.get("reads", ())))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OSError) as error:
         raise CorruptFile(f"{path} is not the card of a model: {error!r}") from None
     if not re.fullmatch(r"[a-z][a-z0-9-]*\.[\w.-]+", name) or {len(each) for each in (digest, *reads)} != {
         DIGEST_BYTES

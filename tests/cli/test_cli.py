@@ -397,6 +397,30 @@ def test_verify(run: Run, images: dict[str, np.ndarray]) -> None:
     assert sorted(os.listdir()) == ["a.calo", "in"]
 
 
+def test_verify_against_the_original(run: Run, images: dict[str, np.ndarray]) -> None:
+    run("encode", "in/a.png", "-o", "a.calo", "--max-error", 3)
+    assert "no sample is off by more than 3; the largest error is 3" in run("info", "a.calo").out
+    result = run("verify", "a.calo", "--against", "in/a.png")
+    assert (result.status, result.out) == (0, "a.calo: good, 11x9 RGB, off by 3 of 3 at most\n")
+    (record,) = run("verify", "a.calo", "--against", "in/a.png", "--json").objects
+    assert (record["max_error"], record["largest_error"]) == (3, 3)
+    Pillow.fromarray(images["a.png"] ^ 16).save("other.png")
+    result = run("verify", "a.calo", "--against", "other.png")
+    assert result.status == 1
+    assert "and the file promises 3" in result.err
+    result = run("verify", "a.calo", "--against", "in/c.png")
+    assert (result.status, "it is not of this image" in result.err) == (1, True)
+    run("encode", "in/a.png", "-o", "exact.calo", "--lossless")
+    assert (
+        run("verify", "exact.calo", "--against", "in/a.png").out
+        == "exact.calo: good, 11x9 RGB, off by 0 of 0 at most\n"
+    )
+    run("encode", "in/a.png", "-o", "lossy.calo", "-m", MODEL, "-q", 50)
+    result = run("verify", "lossy.calo", "--against", "in/a.png")
+    assert (result.status, "promises nothing" in result.err) == (1, True)
+    assert run("verify", "a.calo", "exact.calo", "--against", "in/a.png").status == 2
+
+
 def test_models(run: Run) -> None:
     assert MODEL in run("models").out
     names = {record["name"]: record for record in run("models", "--json").objects}

@@ -254,6 +254,23 @@ def test_every_effort_decodes_alike(model: calotype.Model, texture: Texture, cha
             np.testing.assert_array_equal(decoded, pixels)
 
 
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_a_bound_is_kept_and_told(model: calotype.Model, texture: Texture, channels: int) -> None:
+    need(model.info.accepts("max_error"), "max_error")
+    pixels, sizes = texture(40, 56, channels), []
+    for bound in (0, 1, 7, 255):
+        data = model.encode(pixels, max_error=bound)
+        error = int(np.abs(calotype.decode_image(data).pixels.astype(int) - pixels).max())
+        about = calotype.info(data)
+        assert error <= bound
+        if bound or model.info.lossless:
+            assert (about.max_error, about.largest_error) == (bound, error)
+        sizes.append(len(data))
+    assert sizes == sorted(sizes, reverse=True)
+    if model.info.lossless:
+        assert model.encode(pixels, max_error=0) == model.encode(pixels)
+
+
 def test_lossless_is_kept_or_refused(model: calotype.Model, texture: Texture) -> None:
     pixels = texture(30, 20, 3)
     if model.info.lossless or model.info.accepts("lossless"):
@@ -429,9 +446,12 @@ def _decode_strictly(data: bytes) -> None:
         raise CorruptFile(str(warning)) from None
 
 
-def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, texture: Texture) -> None:
+@pytest.mark.parametrize("bound", [None, 3])
+def test_hostile_payloads_are_refused_or_decoded(model: calotype.Model, texture: Texture, bound: int | None) -> None:
     """With right checksums around wrong bodies, which only an attacker or a faulty writer makes."""
-    header, chunks = container.unpack(model.encode(texture(33, 47, 3), **at(model, 40)))
+    need(bound is None or model.info.accepts("max_error"), "max_error")
+    options = at(model, 40) if bound is None else {"max_error": bound}
+    header, chunks = container.unpack(model.encode(texture(33, 47, 3), **options))
     random = np.random.default_rng(0)
     for _ in range(60):
         hostile = []

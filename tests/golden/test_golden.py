@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -12,6 +13,7 @@ import pytest
 import calotype
 import calotype.container
 from calotype import registry
+from tests.golden.prism.make import with_a_bound
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*/*.calo"))
@@ -42,7 +44,8 @@ def test_golden_file_decodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("codec", "names"),
     {
         "vae": "grey grey-alpha rgb rgba adapted-grey adapted-grey-alpha adapted-rgb adapted-rgba",
-        "prism": "1-effort-5 2-effort-8 3-effort-1 3-effort-2 3-effort-5 3-effort-9 4-effort-3 3-stored-effort-5",
+        "prism": "1-effort-5 2-effort-8 3-effort-1 3-effort-2 3-effort-5 3-effort-9 4-effort-3 3-stored-effort-5 "
+        + " ".join(name for name, _, _ in with_a_bound()),
         "rnn": "grey grey-alpha rgb rgba",
         "l3c": "1-samples 2-samples 3-samples 4-samples 3-learned 3-drawn 2-noisy",
     }.items(),
@@ -51,7 +54,7 @@ def test_there_are_golden_files(codec: str, names: str) -> None:
     assert {path.stem for path in FILES if path.parent.name == codec} >= set(names.split())
 
 
-@golden([path for path in FILES if path.parent.name == "prism"])
+@golden([path for path in FILES if path.parent.name == "prism" and "bound" not in path.stem])
 def test_encoding_without_loss_gives_the_golden_file_again(path: Path) -> None:
     """Its floats are the same on every machine, so the bytes are, too; but for the digest that files once named."""
     header, _ = calotype.container.unpack(path.read_bytes())
@@ -60,3 +63,15 @@ def test_encoding_without_loss_gives_the_golden_file_again(path: Path) -> None:
     data = calotype.encode(pixels, lossless=True, effort=int(path.stem.rsplit("-", 1)[1]))
     chunks = [chunk for chunk in calotype.container.unpack(path.read_bytes())[1] if chunk.tag.isupper()]
     assert calotype.container.unpack(data) == (replace(header, digest=registry.NO_WEIGHTS), chunks)
+
+
+@pytest.mark.parametrize(("name", "pixels", "options"), list(with_a_bound()))
+def test_encoding_with_a_bound_gives_the_golden_file_again(
+    name: str, pixels: np.ndarray, options: dict[str, Any]
+) -> None:
+    data = (HERE / "prism" / f"{name}.calo").read_bytes()
+    written = calotype.container.unpack(calotype.encode(pixels, **options))
+    stored = calotype.container.unpack(data)
+    assert (written[0], [*written[1]]) == (stored[0], [chunk for chunk in stored[1] if chunk.tag not in "iex"])
+    error = np.abs(calotype.decode(data).reshape(pixels.shape).astype(int) - pixels)
+    assert error.max() == options["max_error"]

@@ -141,6 +141,14 @@ def test_steps_that_are_not_finite_are_skipped(
     assert all(torch.isfinite(value).all() for value in load_state(tmp_path / STATE)["parameters"].values())
 
 
+@pytest.mark.parametrize("crops", [{"crop": 256}, {"late_crop": 256}])
+def test_crops_larger_than_the_images_are_refused_at_once(
+    crops: dict[str, int], thumbnails: ThumbnailTraining, images: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CalotypeError, match="do not fit into images of 192"):
+        train(Run(TINY, [images], tmp_path, short(20, **crops)))
+
+
 def test_half_precision_is_refused_where_nothing_stands_it(images: Path, tmp_path: Path) -> None:
     with pytest.raises(CalotypeError, match=r"nothing of deflate\.tiny computes in bfloat16"):
         train(Run(TINY, [images], tmp_path, short(1), half=True))

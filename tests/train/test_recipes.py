@@ -21,22 +21,22 @@ FOLDER = Path(calotype.codecs.__file__ or "").parent
 RECIPES = sorted(f"{path.parts[-3]}.{path.stem}" for path in FOLDER.glob("*/recipes/*.toml"))
 
 
-def crop_side(training: Training[nn.Module], model: nn.Module) -> int:
-    """Of crops that are small, and that the model takes."""
-    return max(32, training.crop_unit(model))
+def crop_side(training: Training[nn.Module], model: nn.Module, name: str) -> int:
+    """Of crops that are small, and that the model takes; MS-SSIM has five scales."""
+    return max(192 if name.endswith("ms-ssim") else 32, training.crop_unit(model))
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_trains(name: str, clock: Clock, images: Path, tmp_path: Path) -> None:
     training, recipe = codec_training(name)
-    side = crop_side(training, training.build(recipe))
+    side = crop_side(training, training.build(recipe), name)
     run = Run(name, [images], tmp_path, Schedule(2, batch=1, crop=side, late_crop=side, rescale=1), log_every=1)
     progress = train(run)
     *steps, validation, throughput = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert len(steps) == progress.step == 2
     assert progress.skipped == 0
     if codec_info(name.partition(".")[0]).lossless:
-        assert all(0 < line["bpsp"] < 15 for line in [*steps, {"bpsp": validation["validation_bpsp"]}])
+        assert all(0 < line["bpsp"] < 30 for line in [*steps, {"bpsp": validation["validation_bpsp"]}])
     else:
         assert all(line["bpp"] > 0 and line["psnr"] > 0 for line in steps)
         rates = [bpp for bpp, _ in validation["validation_curve"]]
@@ -49,7 +49,7 @@ def test_steps_lower_the_loss(name: str) -> None:
     torch.manual_seed(0)
     training, recipe = codec_training(name)
     model = training.build(recipe)
-    side = crop_side(training, model)
+    side = crop_side(training, model, name)
     crops = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4), (side, side), mode="bicubic").clamp(0, 1)
     (objective,) = training.objectives(model)
     optimiser = torch.optim.Adam(objective.parameters, lr=3e-4, betas=BETAS)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from calotype.nets.objective import Figures, Objective
 from calotype.runtime.weights import Weights
 
-SIDE = 128  # of tiles, in place of 512 pixels
+SIDE = 192  # of tiles, in place of 512 pixels
 
 
 def make_image(seed: int, height: int, width: int) -> PIL.Image.Image:

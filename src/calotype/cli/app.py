@@ -35,6 +35,7 @@ VERBS = (
     "export",
     "adapt",
     "quantise",
+    "rdp",
 )
 _COMPLETION = "_CALOTYPE_COMPLETE"
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer carries its own click, or did not

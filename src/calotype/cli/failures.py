@@ -22,6 +22,7 @@ _EXTRAS = {
     "plotly": "bench",
     "pyarrow": "bench",
     "scipy": "bench",
+    "sklearn": "rdp",
 }  # module -> extra
 
 

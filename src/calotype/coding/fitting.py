@@ -30,7 +30,7 @@ _FITTING_START = Evidence(0.0, 0.0, 50.0)
 
 _CLOSE = 12, 6  # channels in each list
 _AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1), (-2, 0), (2, 0), (0, -2), (0, 2))
-_SIGN_GAIN = 0.015  # signs that are cheaper by less than this are not worth the time
+_SIGN_GAIN = 0.025  # signs that are cheaper by less than this are not worth the time
 LARGEST = 1024  # levels that tables may hold, and one for what lies beyond
 _TAIL = 2.0**-PRECISION  # levels that are rarer than this are escaped
 _ENOUGH = 3000  # symbols that a table is made of; with fewer, those of its neighbours count by half

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import CorruptFile
+
 
 def load_onnxruntime() -> Any:
     """ONNX Runtime, imported with its telemetry off: from 1.29 on it would write a device id into the home folder."""
@@ -19,7 +21,7 @@ def load_onnxruntime() -> Any:
 
 
 class OnnxNetwork:
-    """One network on ONNX Runtime's processor backend."""
+    """One network on ONNX Runtime's processor backend. Raises `CorruptFile` if it cannot be one."""
 
     def __init__(self, data: bytes, threads: int = 0) -> None:
         onnxruntime = load_onnxruntime()
@@ -28,8 +30,22 @@ class OnnxNetwork:
         options.log_severity_level = 3
         # idle threads of one network must not take time from the next one
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # there is no common base of what it raises
+            raise _failure("cannot be opened", error) from None
 
     def __call__(self, **inputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """Named inputs of shape (1, c, h, w) -> outputs in their exported order."""
-        return self._session.run(None, inputs)  # type: ignore[no-any-return]
+        """Named inputs of shape (1, c, h, w) -> outputs in their exported order. Raises `CorruptFile`."""
+        try:
+            return self._session.run(None, inputs)  # type: ignore[no-any-return]
+        except Exception as error:
+            raise _failure("does not fit its codec", error) from None
+
+
+def _failure(what: str, error: Exception) -> Exception:
+    """What an exception of ONNX Runtime is to those who wait for a network."""
+    message = str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in message or "bad allocation" in message:
+        return MemoryError(message)
+    return CorruptFile(f"a network of the model's weights {what}: {message}")

@@ -6,7 +6,8 @@ import sys
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from ..errors import Unsupported
 
@@ -25,13 +26,20 @@ class BaseRecipe:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], origin: str) -> Self:
-        """Build from a TOML table; `origin` names it in errors. Raises `Unsupported` for unknown or missing keys."""
+        """Build from a TOML table; `origin` names it in errors.
+
+        Raises `Unsupported` for unknown or missing keys, and for values of another type.
+        """
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(table.keys() - known):
             raise Unsupported(f"{origin}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }
+        hints = get_type_hints(cls)
+        for key, value in values.items():
+            if not _fits(value, hints[key]):
+                raise Unsupported(f"{origin}: {key} cannot be {value!r}")
         try:
             return cls(**values)
         except TypeError as error:
@@ -47,3 +55,18 @@ class BaseRecipe:
             names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
             raise Unsupported(f"{package.rpartition('.')[2]} has no recipe {name!r}; it has {', '.join(names)}")
         return cls.from_dict(tomllib.loads(path.read_text()), str(path))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type such as fields of recipes have: numbers, names, choices, tuples and unions."""
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return value in parts
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is tuple:
+        each = parts[:1] * len(value) if isinstance(value, tuple) and parts[-1] is ... else parts
+        return isinstance(value, tuple) and len(value) == len(each) and all(map(_fits, value, each))
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint

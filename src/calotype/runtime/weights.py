@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,11 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CorruptFile, UnsupportedFile, WeightsNotFound
+from .vetting import check_network
 
 FORMAT = 1  # of the archive
 DIGEST_BYTES = 4  # of SHA-256, as they stand in every coded file
 COMPANION_ENDING = ".int8.calow"  # in place of .calow
+LARGEST = 1 << 29  # bytes that the parts of an archive may unfold to
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same weights give the same archive
+# What zipfile raises for damaged archives: no such part, bad structure, codes, methods, encryption, cut data.
+_ARCHIVE_ERRORS = (
+    KeyError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError, EOFError,
+    OSError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,20 +81,19 @@ class Weights:
 
     @cached_property
     def _archive(self) -> zipfile.ZipFile:
-        try:
-            return zipfile.ZipFile(io.BytesIO(self.data))
-        except zipfile.BadZipFile as error:
-            raise CorruptFile(f"{self.name} is not a weights file: {error}") from None
+        return _open_archive(self.data, self.name)
 
     def _part(self, name: str) -> bytes:
-        try:
-            return self._archive.read(name)
-        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise CorruptFile(f"{self.name}: {error}") from None
+        return _read_part(self._archive, name, self.name)
 
     @cached_property
     def _meta(self) -> dict[str, Any]:
-        meta: dict[str, Any] = json.loads(self._part("meta.json"))
+        try:
+            meta = json.loads(self._part("meta.json"))
+        except (ValueError, RecursionError) as error:
+            raise CorruptFile(f"{self.name}: meta.json: {error}") from None
+        if not isinstance(meta, dict) or "format" not in meta:
+            raise CorruptFile(f"{self.name} does not say what it is")
         if meta["format"] != FORMAT:
             raise UnsupportedFile(f"{self.name} is a weights file of format {meta['format']}; update calotype")
         return meta
@@ -91,13 +101,17 @@ class Weights:
     @property
     def recipe(self) -> dict[str, Any]:
         """The recipe's table, as the codec's recipe class takes it."""
-        return self._meta["recipe"]  # type: ignore[no-any-return]
+        recipe = self._meta.get("recipe")
+        if not isinstance(recipe, dict):
+            raise CorruptFile(f"{self.name} has no recipe")
+        return recipe
 
     @cached_property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Tables and vectors by name."""
-        with np.load(io.BytesIO(self._part("arrays.npz")), allow_pickle=False) as arrays:
-            return dict(arrays)
+        archive = _open_archive(self._part("arrays.npz"), self.name)
+        names = archive.namelist()
+        return {name.removesuffix(".npy"): _array(_read_part(archive, name, self.name), self.name) for name in names}
 
     @cached_property
     def networks(self) -> frozenset[str]:
@@ -106,8 +120,10 @@ class Weights:
         return frozenset(name.stem for name in names if name.suffix == ".onnx")
 
     def network(self, name: str) -> bytes:
-        """A serialised ONNX network."""
-        return self._part(f"{name}.onnx")
+        """A serialised ONNX network that holds nothing but arithmetic."""
+        data = self._part(f"{name}.onnx")
+        check_network(data, f"{self.name}: {name}")
+        return data
 
 
 def pack_weights(
@@ -131,6 +147,39 @@ def pack_companion(weights: Weights, networks: Mapping[str, bytes]) -> bytes:
 def companion_path(path: Path) -> Path:
     """Where the int8 companion of a weights file lies, if there is one."""
     return path.with_suffix(COMPANION_ENDING)
+
+
+def _open_archive(data: bytes, origin: str) -> zipfile.ZipFile:
+    """An archive, if it unfolds to no more than it may and names nothing twice. Raises `CorruptFile`."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except _ARCHIVE_ERRORS as error:
+        raise CorruptFile(f"{origin} is not a weights file: {error}") from None
+    parts = archive.infolist()
+    if sum(part.file_size for part in parts) > LARGEST or len({part.filename for part in parts}) != len(parts):
+        raise CorruptFile(f"{origin} holds more than {LARGEST >> 20} MiB, or a part twice")
+    return archive
+
+
+def _read_part(archive: zipfile.ZipFile, name: str, origin: str) -> bytes:
+    try:
+        return archive.read(name)
+    except _ARCHIVE_ERRORS as error:
+        raise CorruptFile(f"{origin}: {name}: {error}") from None
+
+
+def _array(data: bytes, origin: str) -> npt.NDArray[Any]:
+    """An array of numbers from an .npy file that holds all of it. Raises `CorruptFile`."""
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, column_order, kind = read(stream)
+        if kind.kind not in "biuf" or column_order:
+            raise ValueError(f"an array of {kind}")
+        return np.frombuffer(data, kind, math.prod(shape), stream.tell()).reshape(shape).copy()
+    except (LookupError, TypeError, ValueError, OverflowError, SyntaxError, tokenize.TokenError) as error:
+        raise CorruptFile(f"{origin} holds what is no array of numbers: {error}") from None
 
 
 def _read(path: Path) -> bytes:

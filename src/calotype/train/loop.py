@@ -249,13 +249,20 @@ def _check_crops(run: Run, unit: int) -> None:
 
 
 def _images(run: Run) -> tuple[Tensor, Tensor]:
-    """What to train on and what to validate on, bytes (n, 3, h, w)."""
+    """What to train on and what to validate on, bytes (n, 3, h, w). Raises `Unsupported` if crops are larger."""
+    schedule = run.schedule
     if isinstance(run.data, Tensor):
-        return run.data, run.data
-    if run.schedule.crop == WHOLE:
-        images = load_whole(run.data)
-        return images, images
-    return load_tiles(run.data)
+        tiles, held_out = run.data, run.data
+    elif schedule.crop == WHOLE:
+        tiles = held_out = load_whole(run.data)
+    else:
+        tiles, held_out = load_tiles(run.data)
+    smallest = min(tiles.shape[2:])
+    if schedule.crop != WHOLE and max(schedule.crop, schedule.late_crop) > smallest:
+        raise Unsupported(
+            f"crops of {schedule.crop} pixels, late ones of {schedule.late_crop}, do not fit into images of {smallest}"
+        )
+    return tiles, held_out
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-/* Random planes round trip, and damaged or random streams decode to something or are refused, within their buffers.
+/* Random planes round trip, exactly or within their bounds, and damaged or random streams decode to something or are refused, within their buffers.
 
    Usage: fuzz rounds seconds seed; it goes on until both are over. */
 #include "prism.h"
@@ -18,11 +18,12 @@ static uint32_t draw(void) { /* xorshift64* (Vigna 2016) */
 enum { PLANES = 3 };
 
 typedef struct {
-    int width, height, depth, low, high, effort;
+    int width, height, depth, low, high, effort, bound, grid;
 } shape;
 
 static prism_plane *open_plane(const shape *s, int number, uint16_t *samples, const uint8_t *stream, size_t size) {
-    prism_plane *p = prism_open(s->width, s->height, s->depth, s->low, s->high, number, s->effort, samples, stream, size);
+    prism_plane *p = prism_open(s->width, s->height, s->depth, s->low, s->high, number, s->effort, s->bound, s->grid,
+                                samples, stream, size);
     if (!p) exit(3);
     return p;
 }
@@ -50,22 +51,26 @@ int main(int count, char **arguments) {
     unsigned long intact = 0, damaged = 0, refused = 0;
     for (unsigned long round = 0; round < rounds || difftime(time(NULL), start) < seconds; round++) {
         shape s = {1 + (int)(draw() % 40), 1 + (int)(draw() % 40), draw() % 3 ? 8 : 9 + (int)(draw() % 8), 0, 0,
-                   1 + (int)(draw() % PRISM_EFFORTS)};
+                   1 + (int)(draw() % PRISM_EFFORTS), 0, 0};
         const int top = (1 << s.depth) - 1;
+        if (draw() % 2) s.bound = 1 + (int)(draw() % (draw() % 4 ? 9 : (unsigned)top)), s.grid = draw() % 3 == 0;
         s.low = draw() % 2 ? 0 : (int)(draw() % (unsigned)(top + 1));
         s.high = draw() % 2 ? top : s.low + (int)(draw() % (unsigned)(top + 1 - s.low));
         const int smooth = draw() % 2;
         const size_t n = (size_t)s.width * (size_t)s.height;
         prism_plane *coded[PLANES], *decoded[PLANES];
-        uint16_t *samples[PLANES], *back[PLANES];
+        uint16_t *samples[PLANES], *back[PLANES], *original = new_samples(&s);
         for (int k = 0; k < PLANES; k++) {
             samples[k] = new_samples(&s), back[k] = new_samples(&s);
             for (size_t i = 0; i < n; i++) {
                 int value = smooth ? (int)(i % (size_t)s.width) * 3 + k + (int)(draw() % 4) : (int)(draw() & 0xffff);
                 samples[k][i] = (uint16_t)(s.low + value % (s.high - s.low + 1));
             }
+            memcpy(original, samples[k], n * sizeof *original);
             coded[k] = open_plane(&s, k, samples[k], NULL, 0);
             if (code(coded, k, s.height)) return 4;
+            for (size_t i = 0; i < n; i++)
+                if (abs(samples[k][i] - original[i]) > s.bound) return 8;
             size_t size, left;
             const uint8_t *stream = prism_finish(coded[k], &size);
             uint8_t *copy = malloc(size + 1); /* exactly as long, so that reading on is noticed */
@@ -95,6 +100,7 @@ int main(int count, char **arguments) {
             free(copy);
             decoded[k] = coded[k];
         }
+        free(original);
         for (int k = 0; k < PLANES; k++) prism_close(coded[k]), free(samples[k]), free(back[k]);
     }
     printf("%lu intact streams, %lu damaged ones decoded, %lu refused\n", intact, damaged, refused);

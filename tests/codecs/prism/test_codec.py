@@ -1,8 +1,12 @@
-"""The lossless codec `prism`: its own promises, beside the contract that every codec keeps."""
+"""The codec `prism`: its own promises, beside the contract that every codec keeps.
+
+`CALOTYPE_BOUND_CASES` and `CALOTYPE_BOUND_SEED` choose more or other images on which the bound on the error is tried.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +22,7 @@ import calotype.container
 from calotype.codecs.prism import codec as prism
 from calotype.codecs.prism import layout, planes
 from calotype.codecs.prism._kernel import lib
-from calotype.errors import CorruptFile, Desync, Unsupported
+from calotype.errors import BoundExceeded, CorruptFile, Desync, Unsupported
 from calotype.image import Image
 from calotype.options import EncodeOptions
 
@@ -49,48 +53,95 @@ def test_every_effort_is_lossless(texture: Callable[..., np.ndarray], effort: in
     round_trip(texture(45, 70, channels), effort=effort)
 
 
+KINDS = ["noise", "flat", "extremes", "ramp", "sparse", "outlier", "smooth"]
+
+
+def draw_image(random: np.random.Generator, shape: tuple[int, int, int], depth: int, kind: str) -> np.ndarray:
+    """An image (height, width, channels) of one of KINDS."""
+    top = (1 << depth) - 1
+    if kind == "noise":
+        drawn = random.integers(0, top + 1, shape)
+    elif kind == "extremes":
+        drawn = random.integers(0, 2, shape) * top
+    elif kind == "ramp":
+        drawn = (np.arange(np.prod(shape)) * random.integers(1, 9)).reshape(shape) % (top + 1)
+    elif kind == "sparse":
+        drawn = random.integers(0, top + 1, 5)[random.integers(0, 5, shape)]
+    elif kind == "smooth":
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        wave = np.sin(x / random.uniform(1, 9) + y / random.uniform(1, 9))[..., None] * top / 3
+        drawn = np.clip(top / 2 + wave + random.normal(0, top / 40 + 0.5, shape), 0, top).astype(int)
+    else:
+        drawn = np.broadcast_to(random.integers(0, top + 1, shape[2]), shape).copy()
+        if kind == "outlier":
+            drawn[random.integers(shape[0]), random.integers(shape[1])] = random.integers(0, 2) * top
+    return drawn.astype(np.uint8 if depth <= 8 else np.uint16)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(1, 16), st.sampled_from(EFFORTS),
-    st.integers(0, 2**32 - 1), st.sampled_from(["noise", "flat", "extremes", "ramp", "sparse"]),
+    st.integers(0, 2**32 - 1), st.sampled_from(KINDS),
 )  # fmt: skip
 def test_any_image_comes_back(
     height: int, width: int, channels: int, depth: int, effort: int, seed: int, kind: str
 ) -> None:
-    random, top = np.random.default_rng(seed), (1 << depth) - 1
-    shape = height, width, channels
-    drawn: dict[str, Callable[[], np.ndarray]] = {
-        "noise": lambda: random.integers(0, top + 1, shape),
-        "flat": lambda: np.broadcast_to(random.integers(0, top + 1, channels), shape),
-        "extremes": lambda: random.integers(0, 2, shape) * top,
-        "ramp": lambda: (np.arange(height * width * channels) * random.integers(1, 9)).reshape(shape) % (top + 1),
-        "sparse": lambda: random.integers(0, top + 1, 5)[random.integers(0, 5, shape)],
-    }
-    round_trip(drawn[kind]().astype(np.uint8 if depth <= 8 else np.uint16), depth, effort)
+    round_trip(draw_image(np.random.default_rng(seed), (height, width, channels), depth, kind), depth, effort)
 
 
-@pytest.mark.parametrize("effort", [1, 5, 7])
-def test_threads_and_instructions_give_the_same_file(coffee: np.ndarray, effort: int) -> None:
-    pixels = coffee[:100, :150]
-    files = {MODEL.encode(pixels, effort=effort, threads=threads) for threads in (1, 2, 3)}
-    lib.prism_portable(1)
+def test_no_sample_is_further_off_than_was_asked_for() -> None:
+    """With or without wider instructions and threads, whatever the image, mode, effort and bound."""
+    random = np.random.default_rng(int(os.environ.get("CALOTYPE_BOUND_SEED", "1")))
     try:
-        files.add(MODEL.encode(pixels, effort=effort, threads=1))
-        (data,) = files
-        np.testing.assert_array_equal(calotype.decode(data), pixels)
+        for case in range(int(os.environ.get("CALOTYPE_BOUND_CASES", "250"))):
+            height, width, channels = (int(random.integers(1, end)) for end in (17, 17, 5))
+            depth, kind = int(random.integers(1, 17)), random.choice(KINDS)
+            effort = int(random.choice(EFFORTS[:-1])) if random.integers(20) else EFFORTS[-1]  # which takes longest
+            bound = max(1, round(((1 << depth) - 1) ** random.uniform(0, 1)))
+            image = Image(draw_image(random, (height, width, channels), depth, kind), depth)
+            before = image.pixels.copy()
+            lib.prism_portable(int(random.integers(2)))
+            data = MODEL.encode(image, max_error=bound, effort=effort, threads=int(random.integers(1, 3)))
+            lib.prism_portable(int(random.integers(2)))
+            decoded = calotype.decode_image(data, threads=int(random.integers(1, 3)))
+            error = np.abs(decoded.pixels.astype(int) - before)
+            about = calotype.info(data)
+            assert (int(error.max()), about.max_error) == (about.largest_error, bound), case
+            assert error.max() <= bound, case
+            assert channels in (1, 3) or error[..., -1].max() == 0, case
+            np.testing.assert_array_equal(image.pixels, before)
     finally:
         lib.prism_portable(0)
 
 
-def test_many_tiles_and_a_region(coffee: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bound", [0, 2])
+@pytest.mark.parametrize("effort", [1, 5, 7])
+def test_threads_and_instructions_give_the_same_file(coffee: np.ndarray, effort: int, bound: int) -> None:
+    pixels = coffee[:100, :150]
+    files = {MODEL.encode(pixels, effort=effort, max_error=bound, threads=threads) for threads in (1, 2, 3)}
+    decoded = calotype.decode(next(iter(files)))
+    lib.prism_portable(1)
+    try:
+        files.add(MODEL.encode(pixels, effort=effort, max_error=bound, threads=1))
+        (data,) = files
+        np.testing.assert_array_equal(calotype.decode(data), decoded)
+    finally:
+        lib.prism_portable(0)
+    assert np.abs(decoded.astype(int) - pixels).max() == bound
+
+
+@pytest.mark.parametrize("bound", [0, 3])
+def test_many_tiles_and_a_region(coffee: np.ndarray, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
     monkeypatch.setattr(prism, "TILE", 64)
     pixels = coffee[:150, :200]
-    data = MODEL.encode(pixels, threads=2)
+    data = MODEL.encode(pixels, max_error=bound, threads=2)
+    decoded = calotype.decode(data, threads=1)
+    assert np.abs(decoded.astype(int) - pixels).max() == bound
     for threads in (1, 2):
-        np.testing.assert_array_equal(calotype.decode(data, threads=threads), pixels)
+        np.testing.assert_array_equal(calotype.decode(data, threads=threads), decoded)
         for x, y, width, height in [(0, 0, 200, 150), (63, 63, 2, 2), (199, 149, 1, 1), (10, 70, 150, 5)]:
             part = calotype.decode(data, region=(x, y, width, height), threads=threads)
-            np.testing.assert_array_equal(part, pixels[y : y + height, x : x + width])
+            np.testing.assert_array_equal(part, decoded[y : y + height, x : x + width])
 
 
 def test_a_photo_is_smaller_than_with_webp_and_more_effort_makes_it_smaller_still(coffee: np.ndarray) -> None:
@@ -190,3 +241,91 @@ def test_wrong_efforts_and_lossy_models_are_refused(coffee: np.ndarray) -> None:
         calotype.encode(coffee, model="vae.swift", lossless=True)
     with pytest.raises(Unsupported, match="is not lossless"):
         calotype.encode(coffee, model=calotype.load(), lossless=True)
+
+
+# --- with a bound on the error ----------------------------------------------------------------------------------------
+
+
+def test_a_bound_saves_more_than_coding_samples_that_were_quantised_before(coffee: np.ndarray) -> None:
+    for effort in (1, 5):
+        sizes = [len(MODEL.encode(coffee, effort=effort))]
+        for bound in (1, 2, 4):
+            sizes.append(len(MODEL.encode(coffee, max_error=bound, effort=effort)))
+            quantised = ((coffee.astype(int) + bound) // (2 * bound + 1)).astype(np.uint8)
+            assert sizes[-1] < len(MODEL.encode(quantised, effort=effort))
+        assert sizes[1] < 0.7 * sizes[0]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_files_have_the_version_that_first_had_what_is_in_them(coffee: np.ndarray) -> None:
+    pixels = coffee[:60, :60]
+    versions = [calotype.info(MODEL.encode(pixels, max_error=bound)).wire_version for bound in (None, 0, 1)]
+    assert versions == [1, 1, 3]
+    assert MODEL.encode(pixels, max_error=0) == MODEL.encode(pixels, lossless=True)
+
+
+@pytest.mark.parametrize(("depth", "bound"), [(8, 256), (1, 2), (12, 4096)])
+def test_a_bound_beyond_all_values_is_refused(depth: int, bound: int) -> None:
+    pixels = np.zeros((4, 4, 1), np.uint8 if depth <= 8 else np.uint16)
+    with pytest.raises(Unsupported, match=f"of images with {depth} bits it must be 0 to {bound - 1}$"):
+        MODEL.encode(Image(pixels, depth), max_error=bound)
+    assert MODEL.encode(Image(pixels, depth), max_error=bound - 1)
+
+
+def test_models_without_a_bound_name_the_one_that_has_it(coffee: np.ndarray) -> None:
+    with pytest.raises(Unsupported, match=r"vae.swift takes no max_error; leave it out, .*prism.photo"):
+        calotype.encode(coffee, model="vae.swift", max_error=2)
+    assert calotype.info(calotype.encode(coffee[:50, :50], max_error=2)).model == "prism.photo"
+
+
+def test_what_repeats_itself_stays_exact_where_that_is_smaller() -> None:
+    image = PIL.Image.new("RGB", (400, 300), "white")
+    draw = PIL.ImageDraw.Draw(image)
+    for row in range(0, 300, 12):
+        draw.text((5, row), 4 * "the same words again and again, as on a page ", fill=(20, 20, row % 256))
+    data = MODEL.encode(np.asarray(image), max_error=1)
+    assert len(data) <= len(MODEL.encode(np.asarray(image))) + 8  # what is promised
+    assert calotype.info(data).largest_error == 0
+
+
+def test_sixteen_bits_that_are_eight_stay_exact_where_that_is_smaller(coffee: np.ndarray) -> None:
+    wide = coffee[:96, :128].astype(np.uint16) * 257
+    files = [MODEL.encode(wide, max_error=bound) for bound in (0, 100, 1000)]
+    assert len(files[1]) <= len(files[0]) + 8
+    assert len(files[2]) < 0.5 * len(files[0])
+    assert calotype.info(files[1]).largest_error == 0
+
+
+def test_the_grid_is_taken_where_colours_lie_on_one(coffee: np.ndarray) -> None:
+    lattice = (coffee[:100, :100].astype(int) // 3 * 3).clip(0, 255).astype(np.uint8)
+    lattice[0, :9], lattice[1, :9] = 1, 254  # so that not all values are on it, and none is far from the next
+    lattice[2, :86, 0] = lattice[2, :86, 1] = lattice[2, :86, 2] = np.arange(86) * 3 + 1
+    lattice[3, :86, 0] = lattice[3, :86, 1] = lattice[3, :86, 2] = np.arange(86) * 3
+    usual, tried = (MODEL.encode(lattice, max_error=1, effort=effort) for effort in (6, 7))
+    assert len(tried) < 0.97 * len(usual)
+
+
+def test_nothing_is_written_that_breaks_its_bound(coffee: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = planes.Plane.finish
+
+    def spoil(plane: planes.Plane) -> bytes:
+        plane._held[0][3, 3] ^= 64  # as if the kernel had found another value
+        return honest(plane)
+
+    monkeypatch.setattr(planes.Plane, "finish", spoil)
+    with pytest.raises(BoundExceeded, match="above 2; nothing is written"):
+        MODEL.encode(coffee[:40, :40], max_error=2)
+
+
+@pytest.mark.parametrize("change", [(3, 2), (4, 0), (4, 9), (4, 200)])
+def test_a_tile_with_a_bound_that_cannot_be_is_refused(change: tuple[int, int]) -> None:
+    place, value = change
+    tile = layout.CodedPlanes(5, 0, layout.Bound(2), [layout.CodedPlane(layout.Values(0, 7), b"")])
+    body = bytearray(tile.pack())
+    assert layout.CodedPlanes.parse(bytes(body), 3, 1).bound == layout.Bound(2)
+    body[place] = value
+    with pytest.raises(CorruptFile):
+        layout.CodedPlanes.parse(bytes(body), 3, 1)
+    sparse = layout.CodedPlane(layout.Values(0, 7, np.array([0, 7], np.uint16)), b"")
+    with pytest.raises(CorruptFile, match="a map of its values beside a bound"):
+        layout.CodedPlanes.parse(layout.CodedPlanes(5, 0, layout.Bound(2), [sparse]).pack(), 3, 1)

@@ -11,6 +11,7 @@ import pytest
 
 import calotype
 import calotype.container
+from calotype.codecs.prism import codec as prism
 from calotype.codecs.prism import layout
 from calotype.image import Image, empty
 from calotype.tiled import open_record
@@ -64,11 +65,25 @@ class Bits:
 
 
 def walk(
-    low: int, high: int, guess: int, stride_of: Callable[[int], int], ask: Callable[[int, int, int, int, int], int]
+    first: int,
+    last: int,
+    t: int,
+    stride_of: Callable[[int], int],
+    ask: Callable[[int, int, int, int, int], int],
+    centre: bool = False,
 ) -> int:
-    """The sample; `ask(node, t, start, end, up)` takes a decision, `stride_of(strides)` says how far to go."""
-    start, end, up, strides, halvings, phase = low, high + 1, 0, 0, 0, "start"
-    t = min(max(guess + 1, low + 1), high)
+    """The sample, or the number of its bin; `t` is the first threshold, `centre` says whether 0 is asked for before.
+
+    `ask(node, t, start, end, up)` takes a decision, `stride_of(strides)` says how far to go.
+    """
+    start, end, up, strides, halvings, phase = first, last + 1, 0, 0, 0, "start"
+    t = min(max(t, first + 1), last)
+    if centre and end - start > 1:
+        if ask(49, 0, start, end, 0):
+            return 0
+        up = int(start == 0) if start == 0 or end == 1 else ask(0, 1, start, end, 0)
+        start, end, phase = (1, end, "stride") if up else (start, 0, "stride")
+        t = begin(start, end, up, stride_of(0))
     while end - start > 1:
         node = {
             "start": 0,
@@ -85,12 +100,31 @@ def walk(
             strides += 1
         else:
             phase = "halve"
-        if phase == "stride":
-            stride = max(stride_of(strides), 1)
-            t = max(min(start + stride if up else end - stride, end - 1), start + 1)
-        else:
-            t = (start + end + 1 - up) // 2
+        t = begin(start, end, up, stride_of(strides)) if phase == "stride" else (start + end + 1 - up) // 2
     return start
+
+
+def begin(start: int, end: int, up: int, stride: int) -> int:
+    """The next threshold, a stride away from the guess."""
+    stride = max(stride, 1)
+    return max(min(start + stride if up else end - stride, end - 1), start + 1)
+
+
+class Bins:
+    """Of values within a bound; with bound 0 each value is one, by its own number."""
+
+    def __init__(self, guess: int, low: int, high: int, bound: int, grid: int) -> None:
+        self.low, self.high, self.bound, self.step = low, high, bound, 2 * bound + 1
+        self.origin, self.first, self.last, self.t = 0, low, high, guess + 1
+        if bound:
+            guess = (guess + bound) // self.step * self.step if grid else guess
+            self.origin = limited(guess, low, high)
+            self.first = -max(self.origin - low - bound, 0) // self.step
+            self.last = -(-max(high - self.origin - bound, 0) // self.step)
+            self.t = 1
+
+    def value(self, k: int) -> int:
+        return int(limited(self.origin + k * self.step, self.low, self.high))
 
 
 def limited(x: Any, low: Any, high: Any) -> Any:
@@ -136,11 +170,14 @@ class Quick:
         high: int,
         references: list[Any],
         effort: int,
+        bound: int = 0,
+        grid: int = 0,
     ) -> None:
         self.samples = s = Plane(width, height, 1 << (depth - 1), np.int64)
         self.errors = m = Plane(width, height, 0, np.int64)
         bits = Bits(stream)
         cells: dict[Any, tuple[int, int]] = {}
+        self.numbers = np.empty((height, width), int)
         chances: dict[Any, int] = {}
         for y in range(height):
             s.data[y + MARGIN, :MARGIN] = s[0, y - 1]
@@ -184,15 +221,19 @@ class Quick:
                         chances[key] = c + ((65535 - c) >> key[2]) if bit else c - (c >> key[2])
                     return bit
 
-                stride_of = lambda k, mean=mean: mean * (12, 9, 11, 16, 28, 45)[min(k, 5)] + 32768 >> 16  # noqa: E731
-                value = walk(low, high, guess, stride_of, ask)
+                wide = mean // (2 * bound + 1)
+                stride_of = lambda k, mean=wide: mean * (12, 9, 11, 16, 28, 45)[min(k, 5)] + 32768 >> 16  # noqa: E731
+                bins = Bins(guess, low, high, bound, grid)
+                k = walk(bins.first, bins.last, bins.t, stride_of, ask, bool(bound))
+                self.numbers[y, x] = value = bins.value(k)
+                if bound:
+                    value -= int(np.sign(k)) * ((3 * bound + 2) // 4)
                 s[x, y], m[x, y] = value, abs(value - guess)
                 mean += 4096 * abs(value - guess) - mean >> 6
                 bias += 16384 * (value - guess) - bias >> 8
                 cells[level, hint] = mean, bias
             s.end_row(y)
             m.end_row(y)
-        self.numbers = s.data[MARGIN:-MARGIN, MARGIN:-MARGIN]
         self.bits = bits
 
 
@@ -242,7 +283,7 @@ class Filter:
         self.prediction = base[0] + dot(self.w, self.input)
         return self.prediction
 
-    def learn(self, value: Any, spread: Any) -> None:
+    def learn(self, value: Any, spread: Any, rest: Any) -> None:
         gain = np.zeros_like(self.w)
         for row, x in zip(self.p, self.input, strict=True):
             gain += row * x
@@ -252,7 +293,7 @@ class Filter:
             return
         scale = F(1) / (spread + u)
         self.w += gain * ((value - self.prediction) * scale)
-        self.p -= (gain * scale)[:, None] * gain
+        self.p -= (gain * (scale * rest))[:, None] * gain
         self.p[np.diag_indices_from(self.p)] += self.drift
 
 
@@ -267,9 +308,12 @@ class Thorough:
         high: int,
         references: list[Any],
         effort: int,
+        bound: int = 0,
+        grid: int = 0,
     ) -> None:
         self.unit, self.effort, self.low, self.high = F(256 / 2**depth), effort, low, high
-        self.references, self.bits = references, Bits(stream)
+        self.references, self.bits, self.bound, self.grid = references, Bits(stream), bound, grid
+        self.numbers = np.empty((height, width), int)
         self.samples = Plane(width, height, 128, F)
         self.errors = Plane(width, height, 0, F)
         self.experts = n = len(IDLE[effort]) + 2
@@ -285,7 +329,6 @@ class Thorough:
                 plane.end_row(y)
             for plane in self.recent:
                 plane.end_row(y, left=False)
-        self.numbers = np.rint(self.samples.data[MARGIN:-MARGIN, MARGIN:-MARGIN] / self.unit).astype(int)
 
     def sample(self, x: int, y: int) -> None:
         unit, s = self.unit, self.samples
@@ -320,27 +363,42 @@ class Thorough:
         sharpness, spread, centre = F(1) / scale, scale[-1], means[-1]
         level = limited(octaves(spread, 2) + 20 >> 1, 0, 23)
         contexts = self.contexts(x, y, centre, level)
-        share: dict[int, tuple[Any, Any]] = {
-            self.low: (F(0), F(1)),
-            self.high + 1: (F(1), F(0)),
-        }  # below and above thresholds
+        n = self.bound
+        guess = int(centre * steps + F(0.5)) if n else int(centre * steps)
+        bins = Bins(guess, self.low, self.high, n, self.grid)
+        share: dict[int, tuple[Any, Any]] = {  # below and above thresholds
+            bins.first: (F(0), F(1)),
+            bins.last + 1: (F(1), F(0)),
+        }
+
+        def share_at(t: int) -> tuple[Any, Any]:
+            if t not in share:
+                z = ((F(bins.origin + t * bins.step - n) - F(0.5)) * unit - means) * sharpness
+                tail = decay(np.abs(z))
+                small = tail / (F(1) + tail)
+                large = F(1) - small
+                share[t] = np.where(z < 0, small, large), np.where(z < 0, large, small)
+            return share[t]
 
         def ask(node: int, t: int, start: int, end: int, up: int) -> int:
-            z = ((F(t) - F(0.5)) * unit - means) * sharpness
-            tail = decay(np.abs(z))
-            small = tail / (F(1) + tail)
-            large = F(1) - small
-            below, above = np.where(z < 0, small, large), np.where(z < 0, large, small)
-            if up:
+            below, above = share_at(t)
+            places = [node, node] + [8 * (bins.origin + t * bins.step) + 2 * min(end - start, 3) + up] * 2
+            if n and node in (49, 0):
+                (below, above), (below_end, above_end) = share_at(0), share_at(1)
+                inside = np.where(below > above, above - above_end, below_end - below)
+                yes, no = (
+                    (inside, below + above_end) if node == 49 else (above_end + F(0) * above, below + F(0) * above_end)
+                )
+                yes, no = np.broadcast_to(yes, self.experts), np.broadcast_to(no, self.experts)
+                places[2:] = [8 * bins.origin + (node == 0)] * 2
+            elif up:
                 yes, no = above - share[end][1], share[start][1] - above
             else:
                 yes, no = share[end][0] - below, below - share[start][0]
             opinion = log(np.maximum(yes, F(2e-5)) / np.maximum(no, F(2e-5)))
-            share[t] = below, above
-            decisions = [node, node, 8 * t + 2 * min(end - start, 3) + up, 8 * t + 2 * min(end - start, 3) + up]
             slots, total = [], F(0)
             for c in range(4):
-                v = (contexts[c] + decisions[c] * 0x27D4EB2F) & U32
+                v = (contexts[c] + places[c] * 0x27D4EB2F) & U32
                 v ^= v >> 15
                 slots.append(self.slots.setdefault((c, (v * 0x9E3779B1 & U32) >> 14), [F(0), 0]))
                 total += self.gates.setdefault((node, c), F(1)) * slots[-1][0]
@@ -364,10 +422,16 @@ class Thorough:
             return bit
 
         strides = [F(v) for v in (1.1, 0.8, 1, 1.5, 2.5, 4)]
-        stride_of = lambda k: int(spread * steps * strides[min(k, 5)] + F(0.5))  # noqa: E731
-        value = F(walk(self.low, self.high, int(centre * steps), stride_of, ask)) * unit
+        per_step = F(1) / F(bins.step)
+        stride_of = lambda k: int(spread * steps * strides[min(k, 5)] * per_step + F(0.5))  # noqa: E731
+        k = walk(bins.first, bins.last, bins.t, stride_of, ask, bool(n))
+        self.numbers[y, x] = bins.value(k)
+        value = F(self.numbers[y, x]) * unit
+        missed, rest, noise = np.abs(value - means), F(1), spread
+        if n:
+            value, missed, rest = self.find(bins, k, means, scale)
+            noise = spread + F(0.4) * F(n) * unit
         s[x, y] = value
-        missed = np.abs(value - means)
         self.errors[x, y] = missed[-1]
         for plane, key, miss in zip(self.recent, keys, missed, strict=True):
             plane[x, y] = miss
@@ -376,7 +440,28 @@ class Thorough:
             cell[0] += (miss - cell[0]) * (F(1) / (F(cell[1]) + F(1.5)))
         for f in self.filters:
             if (x + 2 * y) & f.idle == 0:
-                f.learn(value, spread)
+                f.learn(value, noise, rest)
+
+    def find(self, bins: Bins, k: int, means: Floats, scale: Floats) -> tuple[Any, Floats, Any]:
+        """The sample as others see it, the experts' errors, and `rest`."""
+        first, last = (bins.origin + k * bins.step + off for off in (-bins.bound, bins.bound))
+        start = (F(max(first, self.low)) - F(0.5)) * self.unit
+        end = (F(min(last, self.high)) + F(0.5)) * self.unit
+        width = end - start
+        b, c = F(1.3862944) * scale, F(0.7213475) * (F(1) / scale)
+        before, after = means - start, end - means
+        near = np.maximum(np.maximum(-before, -after), F(0))
+        left = np.minimum(np.maximum(before, F(0)), width)
+        right = width - left
+        p, q = decay(left * c), decay(right * c)
+        mass = F(2) - p - q
+        flat = width * c < F(0.05)
+        with np.errstate(all="ignore"):
+            size = np.where(flat, (left * left + right * right) / (F(2) * width), b - (left * p + right * q) / mass)
+            shift = np.where(flat, F(0.5) * (right - left), (b * (p - q) + left * p - right * q) / mass)
+        side = near[-1] if before[-1] < 0 else -near[-1]
+        a = F(24) * b[-1] * b[-1]
+        return limited(means[-1] + shift[-1] + side, start, end), near + size, a / (a + width * width)
 
     def hint(self, x: int, y: int) -> int:
         if not self.references:
@@ -389,14 +474,14 @@ class Thorough:
         return min(octaves(error + F(0.0625), 2) + 16 >> 1, 15)
 
     def contexts(self, x: int, y: int, centre: Any, level: int) -> list[int]:
-        s, steps = self.samples, F(1) / self.unit
+        s = self.samples
         w, n, nw, ne = s[x - 1, y], s[x, y - 1], s[x - 1, y - 1], s[x + 1, y - 1]
         around = [w, n, nw, ne, s[x - 2, y], s[x, y - 2]]
 
         def fifth(d: Any) -> int:
             return sum([bool(d >= -8), bool(d >= -2), bool(d > 2), bool(d > 8)])
 
-        seen = [int(r.samples[x, y] * steps) for r in self.references] + [0, 0]
+        seen = [int(r.numbers[y, x]) for r in self.references] + [0, 0]
         keys = [
             8 * sum(int(v > centre) << k for k, v in enumerate(around)) + level // 3,
             25 * fifth(w - n) + 5 * fifth(n - ne) + fifth(w - nw),
@@ -411,27 +496,74 @@ class Thorough:
     [(1, 3, 8), (1, 4, 12), (2, 3, 8), (3, 1, 8), (4, 3, 10), (5, 3, 8), (5, 4, 16), (6, 2, 8), (7, 3, 8), (9, 3, 8)],
 )
 def test_the_page_is_enough_to_decode(effort: int, channels: int, depth: int) -> None:
-    generator = np.random.default_rng(effort)
+    pixels = photo_like(effort, channels, depth)
+    data = calotype.load(lossless=True).encode(Image(pixels, depth), effort=effort)
+    assert by_the_page(data, pixels, depth, layout.PLANES) == effort
+
+
+@pytest.mark.parametrize(
+    ("effort", "channels", "depth", "bound"),
+    [
+        (1, 3, 8, 1), (1, 4, 12, 9), (2, 3, 8, 2), (3, 1, 8, 1), (4, 3, 10, 30), (5, 3, 8, 3), (5, 4, 16, 700),
+        (6, 2, 8, 5), (7, 3, 8, 1), (8, 3, 8, 120), (9, 3, 9, 2),
+    ],
+)  # fmt: skip
+def test_the_page_is_enough_to_decode_with_a_bound(effort: int, channels: int, depth: int, bound: int) -> None:
+    pixels = photo_like(effort, channels, depth)
+    data = calotype.encode(Image(pixels, depth), effort=effort, max_error=bound)
+    found = calotype.decode_image(data).pixels
+    assert np.abs(found.astype(int) - pixels).max() <= bound
+    assert by_the_page(data, found, depth, layout.BOUNDED) == effort
+
+
+def test_the_page_is_enough_to_decode_on_a_grid() -> None:
+    """Which an encoder takes where it is smaller; here, where it may be, it is asked for."""
+    pixels = photo_like(3, 3, 8)
+    for effort in (1, 5):
+        record = prism._code_planes(pixels, prism.Way(8, effort, layout.Bound(2, grid=1)), 0, 1).record
+        found = prism._decode_tile(open_record(record)[1], pixels.shape, 8, 1)
+        assert set(np.unique(found)) <= {*range(0, 256, 5), *pixels.min((0, 1)), *pixels.max((0, 1))}
+        assert np.abs(found.astype(int) - pixels).max() <= 2
+        check_planes(open_record(record)[1], found, 8)
+
+
+def photo_like(seed: int, channels: int, depth: int) -> Any:
+    """Pixels (14, 17, channels) of a texture that planes share."""
+    generator = np.random.default_rng(seed)
     y, x = np.mgrid[:14, :17]
     grain = 1.0 if depth < 16 else 0.1  # noise of 16 bits would be stored
     texture = 40 * np.sin(x / 3 + y / 5) + grain * generator.normal(0, 6, (14, 17))
     planes_ = [128 + (1 + c / 4) * texture + grain * generator.normal(0, 2, (14, 17)) for c in range(channels)]
     pixels = empty((14, 17, channels), depth)
     pixels[:] = np.clip(np.stack(planes_, -1) / 256 * (1 << depth), 0, (1 << depth) - 1)
-    data = calotype.load(lossless=True).encode(Image(pixels, depth), effort=effort)
-    [chunk] = calotype.container.unpack(data)[1]
+    return pixels
+
+
+def by_the_page(data: bytes, pixels: Any, depth: int, kind: int) -> int:
+    """Decode a file of one tile in planes, compare it, and say its effort."""
+    [chunk] = [chunk for chunk in calotype.container.unpack(data)[1] if chunk.tag == "P"]
     _, [record], _ = layout.TILES.parse(chunk.body)
     _, body = open_record(record)
-    assert body[0] == layout.PLANES
-    coded_effort, order, planes = layout.parse_planes(body[1:], depth, channels)
-    assert coded_effort == effort
-    colours = [*layout.ORDERS[order]] if channels > 2 else [0]
+    assert body[0] == kind
+    return check_planes(body, pixels, depth)
+
+
+def check_planes(body: bytes, pixels: Any, depth: int) -> int:
+    channels = pixels.shape[2]
+    tile = layout.CodedPlanes.parse(body, depth, channels)
+    colours = [*layout.ORDERS[tile.order]] if channels > 2 else [0]
+    bits = max(8, *(int(plane.values.high).bit_length() for plane in tile.planes[: len(colours)]))
     known: list[Any] = []
-    for channel, plane in zip([*colours, *range(len(colours), channels)], planes, strict=True):
-        references = [] if channel >= len(colours) else known[::-1]
-        codec = Quick if effort == 1 else Thorough
+    for channel, plane in zip([*colours, *range(len(colours), channels)], tile.planes, strict=True):
+        is_alpha = channel >= len(colours)
+        references, bound = ([], layout.EXACT) if is_alpha else (known[::-1], tile.bound)
+        codec = Quick if tile.effort == 1 else Thorough
         low, high = plane.values.range
-        decoded = codec(plane.stream, 17, 14, plane.values.depth(depth), low, high, references, effort)
+        numbers_depth = bits if bound.error else plane.values.depth(depth)
+        decoded = codec(
+            plane.stream, 17, 14, numbers_depth, low, high, references, tile.effort, bound.error, bound.grid
+        )
         np.testing.assert_array_equal(plane.values.samples(decoded.numbers), pixels[..., channel])
         assert 0 <= decoded.bits.place - len(plane.stream) <= 4
         known.append(decoded)
+    return tile.effort

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from calotype.errors import Unsupported
 from calotype.evaluate.measure import metrics
-from calotype.evaluate.measure.metrics import METRICS, compare, find_metrics, largest_error, psnr, psnr_y
+from calotype.evaluate.measure.metrics import METRICS, compare, find_metrics, psnr, psnr_y
 from calotype.evaluate.measure.ms_ssim import ms_ssim
 from calotype.image import Image
 
@@ -126,11 +126,6 @@ def test_the_lpips_package_gets_what_it_asks_for(monkeypatch: pytest.MonkeyPatch
     black, white = np.zeros((40, 50, 3), np.uint8), np.full((40, 50, 3), 255, np.uint8)
     assert metric.measure(Image(black), Image(white)) == 2.0
     assert asked == {"net": "alex", "verbose": False, "shape": (1, 3, 40, 50), "low": -1.0, "high": 1.0}
-
-
-def test_the_largest_error_is_signed_neither_way() -> None:
-    a, b = np.array([[[0, 255, 7]]], np.uint8), np.array([[[0, 250, 200]]], np.uint8)
-    assert largest_error(a, b) == largest_error(b, a) == 193
 
 
 def test_psnr_by_hand() -> None:

@@ -164,11 +164,11 @@ def test_ratios_are_within_a_round() -> None:
 
 
 def test_error_bounds_are_columns() -> None:
-    rows = [row("ours", "a", bound, 6.0 / bound, 40.0, kind="near-lossless") for bound in (1, 2)]
-    rows += [row("other", "a", 2, 6.0, 40.0, kind="near-lossless")]
+    rows = [row("ours", "a", bound, 6.0 / bound, 40.0, kind="near-lossless") for bound in (2, 7)]
+    rows += [row("other", "a", 7, 6.0, math.inf, kind="near-lossless")]
     bounds, found = sets(rows).near_lossless()
-    assert bounds == ["1", "2"]
+    assert bounds == ["2", "7"]
     assert [(series.codec, cells) for series, cells in found] == [
-        ("ours", ["2.000", "1.000"]),
-        ("other", ["", "2.000"]),
+        ("ours", ["1.000 (40.00 dB), off by 7", "0.286 (40.00 dB)"]),
+        ("other", ["", "2.000 (inf dB)"]),
     ]

@@ -24,6 +24,8 @@ class _Lib:
         high: int,
         references: int,
         effort: int,
+        bound: int,
+        grid: int,
         samples: Any,
         stream: Any,
         size: int,

@@ -14,7 +14,7 @@ DECLARATIONS = """
     #define PRISM_AHEAD ...
     typedef struct prism_plane prism_plane;
     prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort,
-                            uint16_t *samples, const uint8_t *stream, size_t size);
+                            int bound, int grid, uint16_t *samples, const uint8_t *stream, size_t size);
     int prism_code(prism_plane *plane, const prism_plane *first, const prism_plane *second, int end);
     const uint8_t *prism_finish(prism_plane *plane, size_t *size);
     void prism_close(prism_plane *plane);

@@ -1,35 +1,56 @@
-"""The `prism` codec: lossless, for photographs. Serial loops in C that learn while they go; no network, no PyTorch.
+"""The `prism` codec: lossless or within a bound, for photographs. Serial loops in C that learn while they go.
 
 Glossary: a *plane* is one channel of a *tile*; *effort* 1 to 9 is which model codes it; the *order* of the colours is
-in which the planes are coded, each with those before it as references.
+in which the planes are coded, each with those before it as references; the *bound* is by how much a sample may be off.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ...codec import Chunk, CodecInfo, Host, Payload
 from ...coding.screen import repeats_itself
-from ...errors import CorruptFile
-from ...image import MODES, Image, Pixels, empty
+from ...errors import CorruptFile, Unsupported
+from ...image import MODES, Image, Pixels, empty, largest_error
 from ...options import DecodeOptions, EncodeOptions
 from ...parallel import cores
 from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
 from ...tiling import Grid, Tile
-from . import INFO, layout
-from .layout import ORDERS, PLANES, SINCE, STORED, TILES, WEBP, CodedPlane, Values
+from . import INFO
+from .layout import (
+    BOUNDED,
+    EXACT,
+    ORDERS,
+    PLANES,
+    SINCE,
+    STORED,
+    TILES,
+    WEBP,
+    Bound,
+    CodedPlane,
+    CodedPlanes,
+    Values,
+    bound_of,
+    depths_of,
+    is_alpha,
+)
 from .planes import Plane, code
 
 TILE = 1024  # pixels; what is chosen when encoding
 SCREEN_TILE = 4096  # of screen content, which repeats itself over long distances
 DEFAULT_EFFORT = 5
 ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
+GRID_TRIED = {
+    7,
+    8,
+    9,
+}  # efforts that with a bound of 1 try the fixed grid too: colours may lie on one
 
 
 class PrismCodec:
@@ -42,14 +63,18 @@ class PrismCodec:
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Code the image."""
-        effort = options.effort or DEFAULT_EFFORT
-        chunk = _code_tiles(image.pixels, TILE, options.threads, partial(_code_tile, image.depth, effort))
+        way = Way(image.depth, options.effort or DEFAULT_EFFORT, Bound(options.max_error or 0))
+        if way.bound.error >> way.depth:
+            largest = (1 << way.depth) - 1
+            raise Unsupported(f"max_error {way.bound.error}: of images with {way.depth} bits it must be 0 to {largest}")
+        chunk, error = _code_tiles(image.pixels, TILE, options.threads, partial(_code_tile, way))
         if max(image.pixels.shape[:2]) > TILE and _may_copy(image.pixels, image.depth, len(chunk.body)):
-            webp = _code_tiles(image.pixels, SCREEN_TILE, options.threads, _code_webp_tile)
-            chunk = min(chunk, webp, key=lambda chunk: len(chunk.body))
+            webp, _ = _code_tiles(image.pixels, SCREEN_TILE, options.threads, _code_webp_tile)
+            if len(webp.body) < len(chunk.body):
+                chunk, error = webp, 0
         _, records, _ = TILES.parse(chunk.body)
         version = max(SINCE.get(open_record(record)[1][0], 1) for record in records)
-        return Payload(image.pixels.shape, image.depth, (chunk,), version)
+        return Payload(image.pixels.shape, image.depth, (chunk,), version, error)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """The size itself: what adapts cannot be counted without being coded."""
@@ -74,27 +99,58 @@ class PrismCodec:
 # --- tiles ------------------------------------------------------------------------------------------------------------
 
 
-def _code_tiles(pixels: Pixels, side: int, threads: int, code_tile: Callable[[Pixels, int], bytes]) -> Chunk:
-    """All tiles of an image; `code_tile` makes the record of one on so many threads."""
+class Way(NamedTuple):
+    """How to code samples."""
+
+    depth: int
+    effort: int
+    bound: Bound = EXACT
+
+
+class CodedTile(NamedTuple):
+    record: bytes
+    error: int = 0
+    """By how much a sample is off at most."""
+
+
+def _code_tiles(
+    pixels: Pixels, side: int, threads: int, code_tile: Callable[[Pixels, int], CodedTile]
+) -> tuple[Chunk, int]:
+    """All tiles of an image, and the largest error; `code_tile` codes one on so many threads."""
     grid = Grid(pixels.shape[0], pixels.shape[1], side)
-    return TILES.pack(
-        side, encode_tiles(grid, lambda tile, inner: code_tile(cast(Pixels, cut(pixels, tile)), inner), threads)
-    )
+    tiles = encode_tiles(grid, lambda tile, inner: code_tile(cast(Pixels, cut(pixels, tile)), inner), threads)
+    return TILES.pack(side, [tile.record for tile in tiles]), max(tile.error for tile in tiles)
 
 
-def _code_tile(depth: int, effort: int, pixels: Pixels, threads: int) -> bytes:
-    """The record of a tile (h, w, channels): the smallest of what there is to try."""
-    orders = range(ORDERS_TRIED.get(effort, 1) if pixels.shape[2] >= 3 else 1)
-    coded = (bytes([PLANES]) + _code_planes(pixels, depth, effort, order, threads) for order in orders)
+def _code_tile(way: Way, pixels: Pixels, threads: int) -> CodedTile:
+    """A tile (h, w, channels) in the smallest of the ways that there are to try."""
+    orders = range(ORDERS_TRIED.get(way.effort, 1) if pixels.shape[2] >= 3 else 1)
+    bounds = [way.bound]
+    if way.bound.error == 1 and way.effort in GRID_TRIED:
+        bounds.append(Bound(1, grid=1))
+    if way.bound.error and _has_sparse_values(pixels):
+        bounds.append(EXACT)  # numbers of values may be fewer bits than the values within their bound
+    ways = [way._replace(bound=bound) for bound in bounds]
+    coded = [_code_planes(pixels, way, order, threads) for way in ways for order in orders]
     stored = bytes([STORED]) + np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes()
-    smallest = seal(pixels, min(*coded, stored, key=len))
-    return min(smallest, _code_webp_tile(pixels), key=len) if _may_copy(pixels, depth, len(smallest)) else smallest
+    smallest = min(*coded, CodedTile(seal(pixels, stored)), key=_size)
+    if _may_copy(pixels, way.depth, len(smallest.record)):
+        smallest = min(smallest, _code_webp_tile(pixels), key=_size)
+    return smallest
+
+
+def _size(tile: CodedTile) -> int:
+    return len(tile.record)
+
+
+def _has_sparse_values(pixels: Pixels) -> bool:
+    return any(Values.of(pixels[..., channel].astype(np.uint16)).used is not None for channel in range(pixels.shape[2]))
 
 
 def _decode_tile(body: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
     kind = body[:1]
-    if kind == bytes([PLANES]):
-        return _decode_planes(body[1:], shape, depth, threads)
+    if kind in (bytes([PLANES]), bytes([BOUNDED])):
+        return _decode_planes(body, shape, depth, threads)
     if kind == bytes([WEBP]) and depth == 8:
         return _decode_webp(body[1:], shape)
     if kind == bytes([STORED]):
@@ -123,38 +179,51 @@ def _channel_order(channels: int, order: int) -> tuple[int, ...]:
 
 def _references(planes: Sequence[Plane], channels: int) -> list[Plane]:
     """What the next plane refers to: of colours those before, the last first; of alpha nothing."""
-    alpha = channels in (2, 4) and len(planes) == channels - 1
-    return [] if alpha else list(reversed(planes))
+    return [] if is_alpha(len(planes), channels) else list(reversed(planes))
 
 
-def _code_planes(pixels: Pixels, depth: int, effort: int, order: int, threads: int) -> bytes:
-    planes: list[Plane] = []
-    values: list[Values] = []
+def _code_planes(pixels: Pixels, way: Way, order: int, threads: int) -> CodedTile:
     channels = pixels.shape[2]
-    for channel in _channel_order(channels, order):
-        samples = np.ascontiguousarray(pixels[..., channel], np.uint16)
-        values.append(Values.of(samples))
-        references = _references(planes, channels)
-        numbers = np.ascontiguousarray(values[-1].numbers(samples))
-        planes.append(Plane(numbers, values[-1].depth(depth), *values[-1].range, references, effort))
-    code(planes, threads or cores())
-    coded = [CodedPlane(known, plane.finish()) for known, plane in zip(values, planes, strict=True)]
-    return layout.pack_planes(effort, order, coded)
+    bounds = [bound_of(channel, channels, way.bound) for channel in range(channels)]
+    samples = [np.array(pixels[..., channel], np.uint16, order="C") for channel in _channel_order(channels, order)]
+    values = [Values.of(plane, bound.error) for plane, bound in zip(samples, bounds, strict=True)]
+    numbers = [np.ascontiguousarray(known.numbers(plane)) for known, plane in zip(values, samples, strict=True)]
+    planes: list[Plane] = []
+    for known, depth, bound, coded in zip(
+        values, depths_of(values, way.depth, way.bound), bounds, numbers, strict=True
+    ):
+        planes.append(Plane(coded, depth, *known.range, _references(planes, channels), way.effort, bound=bound))
+    code(planes, threads or cores())  # where there is a bound, `numbers` become what a decoder finds
+    parts = [CodedPlane(known, plane.finish()) for known, plane in zip(values, planes, strict=True)]
+    body = CodedPlanes(way.effort, order, way.bound, parts).pack()
+    if not way.bound.error:
+        return CodedTile(seal(pixels, body))
+    found = _gather(zip(parts, numbers, strict=True), pixels.shape, way.depth, order)
+    return CodedTile(seal(found, body), largest_error(Image(pixels, way.depth), Image(found, way.depth)))
 
 
 def _decode_planes(body: bytes, shape: tuple[int, int, int], depth: int, threads: int) -> Pixels:
     height, width, channels = shape
-    effort, order, coded = layout.parse_planes(body, depth, channels)
+    tile = CodedPlanes.parse(body, depth, channels)
     planes: list[Plane] = []
-    decoded = [np.empty((height, width), np.uint16) for _ in coded]
-    for part, numbers in zip(coded, decoded, strict=True):
-        values, references = part.values, _references(planes, channels)
-        planes.append(Plane(numbers, values.depth(depth), *values.range, references, effort, part.stream))
+    decoded = [np.empty((height, width), np.uint16) for _ in tile.planes]
+    depths = depths_of([part.values for part in tile.planes], depth, tile.bound)
+    for part, of_numbers, numbers in zip(tile.planes, depths, decoded, strict=True):
+        references, bound = _references(planes, channels), bound_of(len(planes), channels, tile.bound)
+        planes.append(Plane(numbers, of_numbers, *part.values.range, references, tile.effort, part.stream, bound))
     code(planes, threads or cores())
-    pixels = empty(shape, depth)
-    for channel, part, plane, numbers in zip(_channel_order(channels, order), coded, planes, decoded, strict=True):
+    for plane in planes:
         plane.finish()
-        pixels[..., channel] = part.values.samples(numbers)
+    return _gather(zip(tile.planes, decoded, strict=True), shape, depth, tile.order)
+
+
+def _gather(
+    coded: Iterable[tuple[CodedPlane, npt.NDArray[np.uint16]]], shape: tuple[int, ...], depth: int, order: int
+) -> Pixels:
+    """The pixels (h, w, channels) of planes and the numbers of their samples, in the order in which they are coded."""
+    pixels = empty(shape, depth)
+    for channel, (plane, numbers) in zip(_channel_order(shape[-1], order), coded, strict=True):
+        pixels[..., channel] = plane.values.samples(numbers)
     return pixels
 
 
@@ -166,7 +235,7 @@ def _may_copy(pixels: Pixels, depth: int, size: int) -> bool:
     return depth == 8 and repeats_itself(pixels, size)
 
 
-def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
+def _code_webp_tile(pixels: Pixels, threads: int = 1) -> CodedTile:
     import PIL.Image
 
     colours = MODES[pixels.shape[2]]
@@ -175,7 +244,7 @@ def _code_webp_tile(pixels: Pixels, threads: int = 1) -> bytes:
     image.convert("RGBA" if "A" in colours else "RGB").save(
         buffer, "WEBP", lossless=True, quality=100, method=6, exact=True
     )
-    return seal(pixels, bytes([WEBP]) + buffer.getvalue())
+    return CodedTile(seal(pixels, bytes([WEBP]) + buffer.getvalue()))
 
 
 def _decode_webp(body: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:

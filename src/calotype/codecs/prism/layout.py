@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,8 @@ from ...tiled import TiledChunk
 from . import INFO
 
 TILES = TiledChunk("P", largest_side=4096)
-PLANES, WEBP, STORED = 0, 1, 2  # kinds of record
-SINCE = {STORED: 2}  # the wire version that a kind came with; else the first
+PLANES, WEBP, STORED, BOUNDED = 0, 1, 2, 3  # kinds of record
+SINCE = {STORED: 2, BOUNDED: 3}  # the wire version that a kind came with; else the first
 ORDERS = ((1, 0, 2), (1, 2, 0), (0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0))  # in which colours are coded
 
 
@@ -33,12 +34,13 @@ class Values:
     """The values, rising; None where all from low to high count as used."""
 
     @classmethod
-    def of(cls, samples: npt.NDArray[np.uint16]) -> Values:
+    def of(cls, samples: npt.NDArray[np.uint16], bound: int = 0) -> Values:
+        """Those of a plane. A bound is one on values, not on their numbers, so they stand for themselves then."""
         low, high = int(samples.min()), int(samples.max())
         used = np.flatnonzero(np.bincount(samples.reshape(-1), minlength=high + 1)).astype(np.uint16)
         worth = 2 * used.size <= samples.size  # else the map costs more than it tells
         sparse = 2 * used.size <= high - low and high - low >= 16 and worth
-        return cls(low, high, used if sparse else None)
+        return cls(low, high, used if sparse and not bound else None)
 
     @property
     def range(self) -> tuple[int, int]:
@@ -85,26 +87,89 @@ class Values:
         return cls(low, high, used.astype(np.uint16))
 
 
+class Bound(NamedTuple):
+    """By how much samples may be off."""
+
+    error: int
+    """At most."""
+    grid: int = 0
+    """1: those that are found lie on a fixed grid; 0: on one around each prediction."""
+
+
+EXACT = Bound(0)
+
+
+def is_alpha(channel: int, channels: int) -> bool:
+    """Whether this one of so many channels is alpha; it comes last in any order."""
+    return channels in (2, 4) and channel == channels - 1
+
+
+def bound_of(channel: int, channels: int, bound: Bound) -> Bound:
+    """The bound of one of so many channels, where that of colours is `bound`."""
+    return EXACT if is_alpha(channel, channels) else bound
+
+
+def depths_of(values: Sequence[Values], depth: int, bound: Bound) -> list[int]:
+    """Bits of the numbers that the kernel codes, of each channel of a tile of `depth` bits."""
+    depths = [known.depth(depth) for known in values]
+    colours = [channel for channel in range(len(values)) if bound_of(channel, len(values), bound).error]
+    highest = max((values[channel].high for channel in colours), default=0)
+    for channel in colours:  # alike, as they are compared with each other
+        depths[channel] = max(8, highest.bit_length())
+    return depths
+
+
 @dataclass(frozen=True)
 class CodedPlane:
     values: Values
     stream: bytes
 
 
-def pack_planes(effort: int, order: int, planes: Sequence[CodedPlane]) -> bytes:
-    parts = [plane.values.pack() + _with_length(plane.stream) for plane in planes]
-    return bytes([effort, order]) + b"".join(parts)
+@dataclass(frozen=True)
+class CodedPlanes:
+    """Channels of a tile."""
+
+    effort: int
+    order: int
+    """Number of the order of the colours."""
+    bound: Bound
+    """Of the samples; but those of alpha are exact."""
+    planes: Sequence[CodedPlane]
+
+    @property
+    def kind(self) -> int:
+        """Of record."""
+        return BOUNDED if self.bound.error else PLANES
+
+    def pack(self) -> bytes:
+        """The record's body."""
+        bound = write_varint(self.bound.grid) + write_varint(self.bound.error) if self.bound.error else b""
+        parts = [plane.values.pack() + _with_length(plane.stream) for plane in self.planes]
+        return bytes([self.kind, self.effort, self.order]) + bound + b"".join(parts)
+
+    @classmethod
+    def parse(cls, body: bytes, depth: int, count: int) -> CodedPlanes:
+        """Raises `CorruptFile`."""
+        if len(body) < 3 or body[1] not in INFO.efforts or body[2] >= len(ORDERS):
+            raise CorruptFile("a tile was coded in an unknown way")
+        reader = Reader(body, 3)
+        bound = _parse_bound(reader, depth) if body[0] == BOUNDED else EXACT
+        planes = [CodedPlane(Values.parse(reader, depth), reader.part()) for _ in range(count)]
+        if any(
+            bound_of(channel, count, bound).error and planes[channel].values.used is not None
+            for channel in range(count)
+        ):
+            raise CorruptFile("a plane has a map of its values beside a bound")
+        if reader.rest():
+            raise CorruptFile("a tile goes on after its planes")
+        return cls(body[1], body[2], bound, planes)
 
 
-def parse_planes(body: bytes, depth: int, count: int) -> tuple[int, int, list[CodedPlane]]:
-    """Effort, number of the order, and the planes. Raises `CorruptFile`."""
-    if len(body) < 2 or body[0] not in INFO.efforts or body[1] >= len(ORDERS):
-        raise CorruptFile("a tile was coded in an unknown way")
-    reader = Reader(body, 2)
-    planes = [CodedPlane(Values.parse(reader, depth), reader.part()) for _ in range(count)]
-    if reader.rest():
-        raise CorruptFile("a tile goes on after its planes")
-    return body[0], body[1], planes
+def _parse_bound(reader: Reader, depth: int) -> Bound:
+    grid, error = reader.number(), reader.number()
+    if grid > 1 or not 0 < error < 1 << depth:
+        raise CorruptFile(f"a tile of {depth} bits has a bound of {error} on grid {grid}")
+    return Bound(error, grid)
 
 
 class Reader:

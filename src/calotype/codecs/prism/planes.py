@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...errors import CorruptFile
 from ._kernel import ffi, lib
+from .layout import EXACT, Bound
 
 BLOCK = 16  # rows coded between looks at what the other threads have done
 
@@ -19,6 +20,8 @@ Samples = npt.NDArray[np.uint16]
 
 class Plane:
     """One plane being coded, or decoded where a stream is given; `samples` (h, w) is read, or written.
+
+    Coding with a bound, which no sample may be off by more than, writes what a decoder will find.
 
     References are other planes of the same size and effort that a decoder has before this one: 0, 1 or 2, the most
     alike first. Samples are numbers of `depth` bits in [low, high].
@@ -33,14 +36,15 @@ class Plane:
         references: Sequence[Plane],
         effort: int,
         stream: bytes | None = None,
+        bound: Bound = EXACT,
     ) -> None:
         self.height, width = map(int, samples.shape)
         self.references = references
         self.rows = 0
         self._held = samples, stream  # the kernel points into them
         plane = lib.prism_open(
-            width, self.height, depth, low, high, len(references), effort,
-            ffi.from_buffer("uint16_t[]", samples, require_writable=stream is not None),
+            width, self.height, depth, low, high, len(references), effort, *bound,
+            ffi.from_buffer("uint16_t[]", samples, require_writable=stream is not None or bound.error > 0),
             ffi.NULL if stream is None else ffi.from_buffer("uint8_t[]", stream), 0 if stream is None else len(stream),
         )  # fmt: skip
         if plane == ffi.NULL:

@@ -45,7 +45,7 @@ HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than t
 BIT_WORTH = 0.1, 0.04  # in squared error of a scaled latent of usual gain, at the lowest and highest rate; from tiles
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
-FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode
+FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode; it serves PSNR
 REFINEMENTS = {7: 8, 8: 16, 9: 32}  # steps, by effort; see `refine`
 
 Floats = npt.NDArray[np.float32]
@@ -136,7 +136,7 @@ class VAECodec:
             records[tile] = seal(latents, coder.finish())
             return latents
 
-        if effort < FILTER_EFFORT or self._adaptive is None:
+        if effort < FILTER_EFFORT or self._adaptive is None or self.recipe.metric != "mse":
             encode_tiles(padded, encode_tile, options.threads, beside=False)
             taps = None
         else:
@@ -243,7 +243,12 @@ class VAECodec:
         return given._replace(scaled=best, bit_worth=np.zeros_like(given.bit_worth))
 
     def _refiner(self, effort: int) -> Refiner:
-        """What refines latents, made when first asked for. Raises `Unsupported` where there is no PyTorch."""
+        """What refines latents, made when first asked for. Raises `Unsupported` where it cannot be had."""
+        if self.recipe.metric != "mse":
+            raise Unsupported(
+                f"efforts {min(REFINEMENTS)} to {max(REFINEMENTS)} refine for PSNR, and vae.{self.recipe.name} is for "
+                f"{self.recipe.metric}; take an effort of at most {min(REFINEMENTS) - 1}"
+            )
         if self._refiner_made is None:
             try:
                 from .refine import Refiner

@@ -25,7 +25,9 @@ class Recipe(BaseRecipe):
     prior: Literal["factorized", "gaussian"]
     """Prior of y: one table per channel, or zero-mean Gaussians whose width (and mean) hyper-latents tell."""
     lmbda: tuple[float, float]
-    """Rate-distortion trade-off, loss = bpp + lmbda * 255^2 * MSE: at the lowest and at the highest rate."""
+    """Rate-distortion trade-off, loss = bpp + lmbda * distortion: at the lowest and at the highest rate."""
+    metric: Literal["mse", "ms-ssim"] = "mse"
+    """What distortion is: 255^2 * MSE, or 1300 * (1 - MS-SSIM), which has the same lmbda at about the same rate."""
     blocks: tuple[int, int] = (0, 0)
     """Residual blocks of analysis and synthesis ("shuffle" only)."""
     knots: int = 1

@@ -146,7 +146,7 @@ CALO_INLINE size_t decode_groups(calo_decoder *d, const calo_tables *set, uint32
 static int decode_block(calo_decoder *d, const calo_tables *set, const int32_t *index, size_t n,
                         int32_t *symbols) {
     size_t i = 0;
-    if (d->lanes == CALO_LANES) {
+    if (d->lanes == CALO_LANES && n >= CALO_LANES) {
         i = set->width == CALO_NARROW ? decode_groups(d, set, CALO_NARROW, index, n, symbols)
                                       : decode_groups(d, set, CALO_WIDE, index, n, symbols);
     }

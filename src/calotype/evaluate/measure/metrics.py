@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import CalotypeError, Unsupported
-from ...image import Image
+from ...image import Image, largest_error
 from ...io import encode_image
 from ..rivals.libraries import missing_package
 from ..tables.published import data_folder
@@ -48,7 +48,7 @@ def compare(a: Image, b: Image) -> Comparison:
     """
     if (a.pixels.shape, a.depth) != (b.pixels.shape, b.depth):
         raise Unsupported(f"cannot compare {_describe(a)} with {_describe(b)}; make them alike first")
-    return Comparison(_psnr(a, b), _ms_ssim(a, b), _largest_error(a, b))
+    return Comparison(_psnr(a, b), _ms_ssim(a, b), largest_error(a, b))
 
 
 def psnr(a: Samples, b: Samples, peak: int = 255) -> float:
@@ -63,11 +63,6 @@ def psnr_y(a: Samples, b: Samples, peak: int = 255) -> float:
     difference = (a.astype(np.float64) - b) @ LUMA
     squares = float(np.mean(difference * difference))
     return math.inf if squares == 0 else 10 * math.log10(peak**2 / squares)
-
-
-def largest_error(a: Samples, b: Samples) -> int:
-    """Largest absolute difference of two equally shaped arrays."""
-    return int(np.abs(a.astype(np.int32) - b).max())
 
 
 # --- by name, for tables ------------------------------------------------------------------------------------------
@@ -123,10 +118,6 @@ def _ms_ssim(a: Image, b: Image) -> float | None:
     if min(a.height, a.width) < SMALLEST_SIDE:
         return None
     return fmean(ms_ssim(x, y, _peak(a)) for x, y in zip(_each_view(a), _each_view(b), strict=True))
-
-
-def _largest_error(a: Image, b: Image) -> int:
-    return largest_error(a.pixels, b.pixels)
 
 
 def _lpips_squeeze(a: Image, b: Image) -> float | None:
@@ -229,7 +220,7 @@ METRICS = {
         Metric("psnr", "PSNR of RGB, dB", "higher", _psnr),
         Metric("psnr_y", "PSNR of luma, dB", "higher", _psnr_y),
         Metric("ms_ssim", "MS-SSIM", "higher", _ms_ssim),
-        Metric("largest_error", "largest error", "lower", _largest_error),
+        Metric("largest_error", "largest error", "lower", largest_error),
         Metric("lpips_squeeze", "LPIPS (SqueezeNet)", "lower", _lpips_squeeze, _no_lpips),
         Metric("lpips_alex", "LPIPS (AlexNet)", "lower", _lpips_alex, _no_lpips_package),
         Metric("ssimulacra2", "SSIMULACRA 2", "higher", _ssimulacra2, _no_ssimulacra2),

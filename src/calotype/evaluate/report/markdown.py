@@ -115,7 +115,7 @@ def near_lossless_parts(bench: Bench) -> list[str]:
     for measured in bench.sets.values():
         bounds, rows = measured.near_lossless()
         if rows:
-            head = (f"{measured.name}, bpsp at a largest error of", *bounds)
+            head = (f"{measured.name}, bpsp (PSNR) at a largest error of", *bounds)
             parts.append(table(head, ([series.title, *cells] for series, cells in rows)))
     return ["## Near-lossless", *parts] if parts else []
 

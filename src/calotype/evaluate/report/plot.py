@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from ..measure.metrics import METRICS
 from ..tables.bd import Curve
@@ -13,9 +12,10 @@ from ..tables.published import HYPERPRIOR, VTM
 from ..tables.runs import Line, TrainingLog
 from ..tables.series import Series
 from ..tables.summary import ImageSet
+from .figures import COLOURS, save, tidy
 
-# Colours that stay apart for colour-blind readers (Okabe and Ito 2008); models first, published curves grey.
-OWN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+# Models first, published curves grey.
+OWN_COLOURS = COLOURS
 RIVAL_COLOURS = {
     "jpeg-420": "#E69F00",
     "jpeg-444": "#B58900",
@@ -57,8 +57,8 @@ def plot(measured: ImageSet, path: Path, metric: str = "psnr") -> None:
     axes.set_ylabel(f"{METRICS[metric].title}, mean over images")
     axes.set_title(f"{measured.name}, {len(measured.images)} images")
     axes.legend(frameon=False, loc="lower right", fontsize="small")
-    _tidy(axes)
-    _save(figure, path)
+    tidy(axes)
+    save(figure, path)
 
 
 def plot_runs(logs: Sequence[TrainingLog], path: Path) -> None:
@@ -85,8 +85,8 @@ def plot_runs(logs: Sequence[TrainingLog], path: Path) -> None:
     curves.set_xlabel("bits per pixel")
     curves.set_ylabel("PSNR (dB), mean over held-out tiles")
     for axes in (losses, curves):
-        _tidy(axes)
-    _save(figure, path)
+        tidy(axes)
+    save(figure, path)
 
 
 def _columns(line: Line | Curve) -> tuple[list[float], list[float]]:
@@ -100,20 +100,6 @@ def _smooth(line: Line) -> Line:
         (minutes, fmean(loss for _, loss in line[max(0, place - reach) : place + reach + 1]))
         for place, (minutes, _) in enumerate(line)
     ]
-
-
-def _tidy(axes: Any) -> None:
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"png": {"Software": None}, "svg": {"Date": None}}.get(path.suffix[1:])
-    with matplotlib.rc_context({"svg.hashsalt": "calotype"}):  # so that the same figures give the same file
-        figure.savefig(path, dpi=110, metadata=metadata)
 
 
 def _drawn(measured: ImageSet) -> tuple[list[Series], list[Series]]:

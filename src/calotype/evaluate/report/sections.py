@@ -146,7 +146,7 @@ def near_lossless(bench: Bench) -> str:
         if rows:
             lines = (markup.row(series.title, cells, own=series.own) for series, cells in rows)
             parts.append(markup.table((f"{measured.name}, largest error", *bounds), lines))
-    note = "<p class='note'>Bits per sub-pixel of whole files.</p>"
+    note = "<p class='note'>Bits per sub-pixel of whole files, and PSNR.</p>"
     return markup.section("near-lossless", "Near-lossless", "".join(parts) + note) if parts else ""
 
 

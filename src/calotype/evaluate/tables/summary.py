@@ -12,7 +12,7 @@ from ...errors import Unsupported
 from .bd import Curve, bd_psnr, bd_rate, envelope, psnr_overlap
 from .published import HYPERPRIOR, SET, VTM, Published
 from .rows import Row
-from .series import Series, series
+from .series import Point, Series, series
 
 LOSSLESS_REFERENCE = "jxl-lossless-e7"
 JPEG = "jpeg"  # the better of both subsamplings at each PSNR
@@ -56,12 +56,12 @@ class ImageSet:
         return [series for series in self.series.values() if series.kind == kind and series.points]
 
     def near_lossless(self) -> tuple[list[str], list[tuple[Series, list[str]]]]:
-        """The error bounds measured, and the bpsp of each near-lossless codec at them; "" where it has no point."""
+        """The error bounds measured, and each near-lossless codec's bpsp and PSNR at them; "" where it has no point."""
         found = self.of_kind("near-lossless")
         bounds = sorted({point.quality for series in found for point in series.points})
         rows = []
         for each in found:
-            by_bound = {point.quality: f"{point.bpsp:.3f}" for point in each.points}
+            by_bound = {point.quality: _at_bound(point) for point in each.points}
             rows.append((each, [by_bound.get(bound, "") for bound in bounds]))
         return [f"{bound:g}" for bound in bounds], rows
 
@@ -101,6 +101,13 @@ def summarise(rows: Sequence[Row], published: Mapping[str, Published]) -> dict[s
         whole = (name, len({row.image for row in of_set})) == SET
         sets[name] = ImageSet(name, by_codec, published if whole else {})
     return sets
+
+
+def _at_bound(point: Point) -> str:
+    """Its bpsp and PSNR; and the largest error, where that is not the bound itself."""
+    psnr, error = point.metrics.get("psnr"), point.metrics.get("largest_error")
+    quality = "" if psnr is None else f" ({psnr:.2f} dB)"
+    return f"{point.bpsp:.3f}{quality}" + ("" if error in (None, point.quality) else f", off by {error:g}")
 
 
 def _difference(codec: str, curve: Curve, name: str, title: str, anchor: Curve) -> Difference:

@@ -9,7 +9,7 @@
 
 enum {
     MARGIN = 4,          /* as far as predictors reach */
-    NODES = 49,          /* kinds of decision in the walk to a sample */
+    NODES = 50,          /* kinds of decision in the walk to a sample */
     HINTS = 16,          /* levels of the errors that the references had here */
     COUNT_MAX = 255,     /* what counters of use stop at */
 
@@ -66,6 +66,8 @@ typedef struct {
 
 struct prism_plane {
     int width, height, low, high, references, effort;
+    int bound, step;            /* samples may be off by `bound`; bins of `step` = 2 bound + 1 values are told apart */
+    int grid;                   /* whether bins are centred at multiples of step, not at the guess */
     int rows;                   /* done */
     int stride;
     uint16_t *output;           /* [height][width] */
@@ -76,7 +78,9 @@ struct prism_plane {
     quick_cell (*quick)[QUICK_HINTS];
     uint16_t (*shapes)[NODES][2]; /* [QUICK_SHAPES] chances by the samples nearby */
 
-    float unit;                 /* a step of the samples */
+    float unit;                 /* the difference between one value and the next */
+    float per_step;             /* 1 / step */
+    float noise;                /* what bins add to the noise that filters expect of samples */
     int experts;
     float *samples;             /* [MARGIN + height][stride] */
     float *errors;              /* [MARGIN + height][stride] of the blend */
@@ -90,35 +94,86 @@ struct prism_plane {
     filter filters[FILTERS_MAX];
 };
 
-/* The walk to a sample: is it at least `threshold`? First up or down from the prediction in growing strides, then
-   halving what is left. */
+/* Bins of values around a guess, by number: bin 0 around `origin`; with bound 0 each value is a bin. */
 typedef struct {
-    int low, high;              /* the sample lies in [low, high) */
+    int origin, first, last;
+} bins;
+
+static inline bins bins_around(const prism_plane *p, int origin) {
+    const int below = origin - p->low - p->bound, above = p->high - origin - p->bound;
+    if (!p->bound) return (bins){origin, -below, above};
+    return (bins){origin, below > 0 ? -((below + p->step - 1) / p->step) : 0, above > 0 ? (above + p->step - 1) / p->step : 0};
+}
+
+/* The centre of bin 0, where samples have a bound. */
+static inline int origin_near(const prism_plane *p, int guess) {
+    if (p->grid) guess = (guess + p->bound) / p->step * p->step;
+    return guess < p->low ? p->low : at_most(guess, p->high);
+}
+
+/* The bin of a value. */
+static inline int bin_of(const prism_plane *p, const bins *b, int value) {
+    const int distance = value - b->origin;
+    return distance < 0 ? -((p->bound - distance) / p->step) : (distance + p->bound) / p->step;
+}
+
+/* What a value in bin `number` becomes: no value of the plane in this bin is further than the bound from it. */
+static inline int bin_value(const prism_plane *p, const bins *b, int number) {
+    const int centre = b->origin + number * p->step;
+    return centre < p->low ? p->low : at_most(centre, p->high);
+}
+
+/* The walk to a sample's bin: is it at least number `threshold`? First up or down from the guess in growing strides, then
+   halving what is left. Where samples have a bound, bin 0 is asked for before all. */
+typedef struct {
+    int low, high;              /* the bin lies in [low, high) */
     int threshold;
+    int hole;                   /* whether bin 0 is known not to be it */
     int up, strides, halvings;
-    enum { AT_START, STRIDING, HALVING } phase;
+    enum { AT_START, STRIDING, HALVING, AT_CENTRE } phase;
 } walk;
 
-static inline walk walk_from(int guess, int low, int high) {
-    walk w = {.low = low, .high = high + 1, .threshold = guess + 1};
-    if (w.threshold <= low) w.threshold = low + 1;
-    if (w.threshold > high) w.threshold = high;
+static inline walk walk_from(const prism_plane *p, const bins *b) {
+    walk w = {.low = b->first, .high = b->last + 1, .threshold = 1};
+    if (p->bound) w.phase = AT_CENTRE;
+    if (w.threshold <= b->first) w.threshold = b->first + 1;
+    if (w.threshold > b->last) w.threshold = b->last;
     return w;
 }
 
 /* What kind of decision comes next. */
 static inline int walk_node(const walk *w) {
     if (w->phase == AT_START) return 0;
+    if (w->phase == AT_CENTRE) return 49;
     if (w->phase == STRIDING) return 1 + 8 * w->up + at_most(w->strides, 7);
     return 17 + 16 * w->up + 4 * at_most(w->strides, 3) + at_most(w->halvings, 3);
 }
 
+/* After the decision whether it is bin 0; says as `walk_on`. */
+static inline int walk_from_centre(walk *w, int bit) {
+    if (bit) {
+        w->low = 0, w->high = 1;
+        return 0;
+    }
+    w->hole = w->threshold = 1;
+    w->phase = w->low < 0 && w->high > 1 ? AT_START : STRIDING;
+    if (w->phase == STRIDING) {
+        w->up = w->low == 0;
+        if (w->up)
+            w->low = 1;
+        else
+            w->high = 0;
+    }
+    return w->phase == STRIDING;
+}
+
 /* Takes a decision; says whether a stride is to be chosen next by `walk_stride`. */
 static inline int walk_on(walk *w, int bit) {
+    if (w->phase == AT_CENTRE) return walk_from_centre(w, bit);
     if (bit)
         w->low = w->threshold;
     else
-        w->high = w->threshold;
+        w->high = w->phase == AT_START ? w->threshold - w->hole : w->threshold;
     if (w->phase == AT_START)
         w->up = bit, w->phase = STRIDING;
     else if (w->phase == HALVING)

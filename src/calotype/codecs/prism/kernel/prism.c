@@ -92,6 +92,8 @@ static int quick_open(prism_plane *p, int depth, size_t rows, size_t stride) {
 static int thorough_open(prism_plane *p, int depth, size_t rows, size_t stride) {
     const size_t experts = (size_t)p->experts;
     p->unit = 256.0f / (float)(1 << depth);
+    p->per_step = 1.0f / (float)p->step;
+    p->noise = 0.4f * (float)p->bound * p->unit;
     p->samples = calloc(rows * stride, sizeof *p->samples);
     p->errors = calloc(rows * stride, sizeof *p->errors);
     p->recent = calloc(ERROR_ROWS * stride * experts, sizeof *p->recent);
@@ -123,12 +125,13 @@ static int thorough_open(prism_plane *p, int depth, size_t rows, size_t stride) 
     return PRISM_OK;
 }
 
-prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort,
-                        uint16_t *samples, const uint8_t *stream, size_t size) {
+prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort, int bound,
+                        int grid, uint16_t *samples, const uint8_t *stream, size_t size) {
     prism_plane *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->width = width, p->height = height, p->low = low, p->high = high;
     p->references = references, p->effort = effort, p->experts = EFFORTS[effort].experts;
+    p->bound = bound, p->step = 2 * bound + 1, p->grid = grid;
     p->stride = width + 2 * MARGIN;
     p->output = samples;
     coder_open(&p->coder, stream, size);

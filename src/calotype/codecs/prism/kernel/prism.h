@@ -1,5 +1,5 @@
-/* The serial loops of the lossless codec `prism`: one plane of samples, coded row by row. docs/explain/lossless.md says
-   how and why. C11 with the vector extension of GCC and Clang; no Python, no global state but a switch for tests. */
+/* The serial loops of the codec `prism`: one plane of samples, coded row by row. docs/explain/lossless.md and
+   docs/explain/near-lossless.md say how and why. C11 with the vector extension of GCC and Clang; no Python, no global state but a switch for tests. */
 #ifndef PRISM_H
 #define PRISM_H
 
@@ -21,9 +21,11 @@ typedef struct prism_plane prism_plane;
 
 /* A plane of width x height samples in [low, high], which are numbers of `depth` bits, 8 to 16; `references` (0 to 2)
    other planes of the same size, depth and effort are known when it is coded. `samples` [height][width] is read when
-   encoding; when decoding, for which `stream` is given, it is written. Both stay the caller's. NULL: no memory. */
-prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort,
-                        uint16_t *samples, const uint8_t *stream, size_t size);
+   encoding, and what a decoder will find, at most `bound` (0 to 65535) off, takes the place of each; when decoding, for
+   which `stream` is given, it is written. Both stay the caller's. With `grid` what is found are multiples of 2 bound + 1,
+   or low or high. NULL: no memory. */
+prism_plane *prism_open(int width, int height, int depth, int low, int high, int references, int effort, int bound,
+                        int grid, uint16_t *samples, const uint8_t *stream, size_t size);
 
 /* Codes rows up to `end`. References must be done up to `end` + PRISM_AHEAD, or wholly. */
 int prism_code(prism_plane *plane, const prism_plane *first, const prism_plane *second, int end);

@@ -25,15 +25,17 @@ static inline void learn(uint16_t chance[2], int bit) {
     chance[1] = (uint16_t)(bit ? chance[1] + ((65535 - chance[1]) >> 6) : chance[1] - (chance[1] >> 6));
 }
 
-static inline int code_sample(prism_plane *p, quick_cell *c, uint16_t (*shape)[2], int guess, int sample) {
+/* Number of the sample's bin, of which `number` is taken when encoding. */
+static inline int code_number(prism_plane *p, quick_cell *c, uint16_t (*shape)[2], const bins *b, int number) {
     static const int STRIDES[] = {12, 9, 11, 16, 28, 45}; /* sixteenths of the mean error */
-    walk w = walk_from(guess, p->low, p->high);
-    const int spread = c->mean;
+    walk w = walk_from(p, b);
+    const int spread = p->bound ? c->mean / p->step : c->mean;
     while (w.high - w.low > 1) {
         const int node = walk_node(&w);
         uint16_t *by_errors = c->chances[node], *by_shape = shape[node];
         const int odds = (by_errors[0] + by_errors[1] + by_shape[0] + by_shape[1]) >> 2;
-        const int bit = code_bit(&p->coder, (uint32_t)smaller(larger(odds, 32), 65504), sample >= w.threshold);
+        const int bit = code_bit(&p->coder, (uint32_t)smaller(larger(odds, 32), 65504),
+                                 w.phase == AT_CENTRE ? number == 0 : number >= w.threshold);
         learn(by_errors, bit);
         learn(by_shape, bit);
         if (walk_on(&w, bit)) {
@@ -46,6 +48,7 @@ static inline int code_sample(prism_plane *p, quick_cell *c, uint16_t (*shape)[2
 
 int prism_code_quick(prism_plane *p, const prism_plane *first, const prism_plane *second, int end) {
     const int stride = p->stride, width = p->width;
+    const int inwards = (3 * p->bound + 2) / 4; /* where samples are in their bins that the guess is not in: nearer to it */
     for (int y = p->rows; y < end; y++) {
         const ptrdiff_t start = (ptrdiff_t)(y + MARGIN) * stride + MARGIN;
         int32_t *row = p->whole + start, *missed = p->missed + start;
@@ -72,8 +75,10 @@ int prism_code_quick(prism_plane *p, const prism_plane *first, const prism_plane
             guess = smaller(larger((guess + (c->bias >> 13)) >> 1, p->low), p->high);
             const int pattern = (row[x - 1] > guess) | (above[x] > guess) << 1 | (above[x - 1] > guess) << 2 |
                                 (above[x + 1] > guess) << 3;
-            row[x] = code_sample(p, c, p->shapes[(pattern * QUICK_LEVELS + level) / 2], guess, out[x]);
-            out[x] = (uint16_t)row[x];
+            const bins b = bins_around(p, p->bound ? origin_near(p, guess) : guess);
+            const int number = code_number(p, c, p->shapes[(pattern * QUICK_LEVELS + level) / 2], &b, bin_of(p, &b, out[x]));
+            out[x] = (uint16_t)(row[x] = bin_value(p, &b, number));
+            row[x] -= number > 0 ? inwards : number < 0 ? -inwards : 0;
             const int error = row[x] - guess;
             missed[x] = error < 0 ? -error : error;
             c->mean += (missed[x] * 4096 - c->mean) >> 6;

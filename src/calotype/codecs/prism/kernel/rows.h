@@ -6,6 +6,7 @@
 typedef struct {
     float *row;
     const float *others[2];              /* references' samples */
+    const uint16_t *values[2];           /* what they decode to */
     const float *hint, *hint_below, *second_hint; /* references' errors */
     float (*recent)[EXPERTS], (*recent1)[EXPERTS], (*recent2)[EXPERTS]; /* errors here, one and two rows above */
 } scene;
@@ -13,12 +14,19 @@ typedef struct {
 /* What is expected of a sample. */
 typedef struct {
     float raw[FILTERS];                  /* the filters' predictions, not yet limited */
-    lanes mean, sharpness;               /* of each expert's logistic distribution; sharpness is 1 / scale */
+    lanes mean, scale, sharpness;        /* of each expert's logistic distribution; sharpness is 1 / scale */
     float centre, spread;                /* the blend's mean and scale */
     cell *cells[EXPERTS];
     int hint, level;
     uint32_t keys[CONTEXTS];
 } outlook;
+
+/* What is known of a sample after it is coded. */
+typedef struct {
+    float value;                         /* its mean, where only the bin is known */
+    float rest;                          /* how far knowing the bin is like knowing the sample: 1 wholly, 0 not at all */
+    lanes errors;                        /* of each expert: the mean of |value - mean| */
+} finding;
 
 /* --- linear prediction ------------------------------------------------------------------------------------------- */
 
@@ -38,7 +46,8 @@ static inline float predict(filter *f, int x, const float base[3]) {
     return base[0] + dot(f->weight, f->input, f->order);
 }
 
-static inline void learn_with(filter *f, float error, float noise, const int order) {
+/* `rest`: see `finding`. The mean of the weights moves by the mean of the error, their variance shrinks the less. */
+static inline void learn_with(filter *f, float error, float noise, float rest, const int order) {
     float gain[ORDER_MAX] = {0};
     for (int j = 0; j < order; j++) {
         const float input = f->input[j];
@@ -50,21 +59,21 @@ static inline void learn_with(filter *f, float error, float noise, const int ord
             for (int j = 0; j < order; j++) f->covariance[i][j] = i == j ? f->drift : 0;
         return;
     }
-    const float scale = 1.0f / (noise + uncertainty), step = error * scale;
+    const float scale = 1.0f / (noise + uncertainty), step = error * scale, told = scale * rest;
     for (int i = 0; i < order; i++) f->weight[i] += gain[i] * step;
     for (int i = 0; i < order; i++) {
-        const float factor = gain[i] * scale;
+        const float factor = gain[i] * told;
         for (int j = 0; j < order; j++) f->covariance[i][j] -= factor * gain[j];
         f->covariance[i][i] += f->drift;
     }
 }
 
 /* `order` as a constant lets the compiler unroll. */
-static inline void learn(filter *f, float error, float noise) {
-    if (f->order == 8) learn_with(f, error, noise, 8);
-    else if (f->order == 16) learn_with(f, error, noise, 16);
-    else if (f->order == 24) learn_with(f, error, noise, 24);
-    else learn_with(f, error, noise, 32);
+static inline void learn(filter *f, float error, float noise, float rest) {
+    if (f->order == 8) learn_with(f, error, noise, rest, 8);
+    else if (f->order == 16) learn_with(f, error, noise, rest, 16);
+    else if (f->order == 24) learn_with(f, error, noise, rest, 24);
+    else learn_with(f, error, noise, rest, 32);
 }
 
 /* --- expectations ------------------------------------------------------------------------------------------------ */
@@ -135,21 +144,20 @@ static inline void expect(outlook *o, prism_plane *p, const scene *s, int x) {
         scale[e] = o->cells[e]->mean;
     }
     scale = scale * 0.7f + 0.02f; /* a logistic distribution of scale s has a mean error of 2 ln 2 s */
+    o->scale = scale;
     o->sharpness = 1.0f / scale;
     o->centre = mean[BLEND];
     o->spread = scale[BLEND];
     const int level = (quarter_octaves(o->spread) + 20) >> 1;
     o->level = level < 0 ? 0 : at_most(level, LEVELS - 1);
-    const float steps = 1.0f / p->unit;
-    set_keys(o, own, stride, references ? (uint32_t)(s->others[0][x] * steps) : 0,
-             references > 1 ? (uint32_t)(s->others[1][x] * steps) : 0);
+    set_keys(o, own, stride, references ? s->values[0][x] : 0, references > 1 ? s->values[1][x] : 0);
 }
 
 /* --- decisions --------------------------------------------------------------------------------------------------- */
 
-/* What the experts' distributions leave below and above the ends of an interval; the smaller of both is exact. */
+/* What the experts' distributions leave below and above a value; the smaller of both is exact. */
 typedef struct {
-    lanes below_low, above_low, below_high, above_high;
+    lanes below, above;
 } shares;
 
 static inline uint32_t slot_number(uint32_t key) {
@@ -157,72 +165,133 @@ static inline uint32_t slot_number(uint32_t key) {
     return key * 0x9E3779B1u >> (32 - SLOT_BITS);
 }
 
-static inline int code_sample(prism_plane *p, const outlook *o, int sample) {
+/* What is below and above the lower end of the bin that begins with `value`. */
+static inline shares shares_at(const prism_plane *p, const outlook *o, int value) {
+    const lanes z = (((float)value - 0.5f) * p->unit - o->mean) * o->sharpness;
+    const lanes tail = lanes_decay(lanes_magnitude(z)), small = tail / (1.0f + tail), large = 1.0f - small;
+    return (shares){choose(z < 0, small, large), choose(z < 0, large, small)};
+}
+
+/* Codes a decision for which the experts have shares `yes` and `no`, and learns; `answer` is ignored when decoding. */
+static inline int decide(prism_plane *p, const outlook *o, int node, uint32_t place, lanes yes, lanes no, int answer) {
+    /* how the experts see it: logarithm of the odds */
+    const lanes little = (lanes){0} + 2e-5f;
+    const lanes opinions = lanes_logarithm(lanes_most(yes, little) / lanes_most(no, little));
+    /* mixed, and corrected by contexts */
+    slot *slots[CONTEXTS];
+    float sum = 0;
+    for (int c = 0; c < CONTEXTS; c++) {
+        const uint32_t decision = c < 2 ? (uint32_t)node : place;
+        slots[c] = &p->slots[c][slot_number(o->keys[c] + decision * 0x27D4EB2Fu)];
+        sum += p->gates[node][c] * slots[c]->bias;
+    }
+    float *by_hint = p->by_hint + (node * HINTS + o->hint) * EXPERTS;
+    float *by_level = p->by_level + (node * LEVELS + o->level) * EXPERTS;
+    const lanes hinted = load(by_hint), levelled = load(by_level), parts = (hinted + levelled) * opinions;
+    for (int e = 0; e < EXPERTS; e++) sum += parts[e];
+    const float chance = logistic(sum);
+    int odds = (int)(chance * 65536.0f);
+    odds = odds < 1 ? 1 : at_most(odds, 65535);
+    const int bit = code_bit(&p->coder, (uint32_t)odds, answer);
+    /* learn */
+    const float miss = (float)bit - chance;
+    const lanes change = 0.002f * miss * opinions;
+    store(by_hint, hinted + change);
+    store(by_level, levelled + change);
+    for (int c = 0; c < CONTEXTS; c++) {
+        p->gates[node][c] += 0.01f * miss * slots[c]->bias;
+        slots[c]->bias += miss * p->slot_rates[c][slots[c]->count];
+        slots[c]->count += slots[c]->count < COUNT_MAX;
+    }
+    return bit;
+}
+
+static inline void stride_on(const prism_plane *p, const outlook *o, walk *w) {
+    static const float STRIDES[] = {1.1f, 0.8f, 1.0f, 1.5f, 2.5f, 4.0f};
     const float steps = 1.0f / p->unit;
-    const lanes zero = {0}, one = zero + 1.0f, little = zero + 2e-5f;
-    shares share = {.below_low = zero, .above_low = one, .below_high = one, .above_high = zero};
-    walk w = walk_from((int)(o->centre * steps), p->low, p->high);
-    while (w.high - w.low > 1) {
-        const int node = walk_node(&w);
-        /* how the experts see it: logarithm of the odds within the interval */
-        const lanes z = (((float)w.threshold - 0.5f) * p->unit - o->mean) * o->sharpness;
-        const lanes tail = lanes_decay(lanes_magnitude(z)), small = tail / (1.0f + tail), large = 1.0f - small;
-        const lanes below = choose(z < 0, small, large), above = choose(z < 0, large, small);
-        const lanes yes = w.up ? above - share.above_high : share.below_high - below;
-        const lanes no = w.up ? share.above_low - above : below - share.below_low;
-        const lanes opinions = lanes_logarithm(lanes_most(yes, little) / lanes_most(no, little));
-        /* mixed, and corrected by contexts */
-        const uint32_t place = (uint32_t)w.threshold * 8 + (uint32_t)(at_most(w.high - w.low, 3) * 2 + w.up);
-        slot *slots[CONTEXTS];
-        float sum = 0;
-        for (int c = 0; c < CONTEXTS; c++) {
-            const uint32_t decision = c < 2 ? (uint32_t)node : place;
-            slots[c] = &p->slots[c][slot_number(o->keys[c] + decision * 0x27D4EB2Fu)];
-            sum += p->gates[node][c] * slots[c]->bias;
-        }
-        float *by_hint = p->by_hint + (node * HINTS + o->hint) * EXPERTS;
-        float *by_level = p->by_level + (node * LEVELS + o->level) * EXPERTS;
-        const lanes hinted = load(by_hint), levelled = load(by_level), parts = (hinted + levelled) * opinions;
-        for (int e = 0; e < EXPERTS; e++) sum += parts[e];
-        const float chance = logistic(sum);
-        int odds = (int)(chance * 65536.0f);
-        odds = odds < 1 ? 1 : at_most(odds, 65535);
-        const int bit = code_bit(&p->coder, (uint32_t)odds, sample >= w.threshold);
-        /* learn */
-        const float miss = (float)bit - chance;
-        const lanes change = 0.002f * miss * opinions;
-        store(by_hint, hinted + change);
-        store(by_level, levelled + change);
-        for (int c = 0; c < CONTEXTS; c++) {
-            p->gates[node][c] += 0.01f * miss * slots[c]->bias;
-            slots[c]->bias += miss * p->slot_rates[c][slots[c]->count];
-            slots[c]->count += slots[c]->count < COUNT_MAX;
-        }
-        /* onwards */
-        if (bit)
-            share.below_low = below, share.above_low = above;
+    walk_stride(w, (int)(o->spread * steps * STRIDES[at_most(w->strides, 5)] * p->per_step + 0.5f));
+}
+
+/* Number of the sample's bin, of which `number` is taken when encoding. */
+static inline int code_number(prism_plane *p, const outlook *o, const bins *b, int number) {
+    const lanes zero = {0}, one = zero + 1.0f;
+    const shares nothing = {zero, one}, everything = {one, zero};
+    shares low = nothing, high = everything; /* at the ends of the interval */
+    walk w = walk_from(p, b);
+    if (w.phase == AT_CENTRE && b->first < b->last) { /* is it bin 0, else above or below? */
+        const uint32_t place = (uint32_t)b->origin * 8;
+        const shares start = b->first < 0 ? shares_at(p, o, b->origin - p->bound) : nothing;
+        const shares end = b->last > 0 ? shares_at(p, o, b->origin + p->bound + 1) : everything;
+        const lanes inside = choose(start.below > start.above, start.above - end.above, end.below - start.below);
+        if (walk_on(&w, decide(p, o, 49, place, inside, start.below + end.above, number == 0)) ||
+            (w.phase == AT_START && walk_on(&w, decide(p, o, 0, place + 1, end.above, start.below, number > 0))))
+            stride_on(p, o, &w);
+        if (w.up)
+            low = end;
         else
-            share.below_high = below, share.above_high = above;
-        static const float STRIDES[] = {1.1f, 0.8f, 1.0f, 1.5f, 2.5f, 4.0f};
-        if (walk_on(&w, bit)) walk_stride(&w, (int)(o->spread * steps * STRIDES[at_most(w.strides, 5)] + 0.5f));
+            high = start;
+    }
+    while (w.high - w.low > 1) {
+        const int value = b->origin + w.threshold * p->step;
+        const shares at = shares_at(p, o, value - p->bound);
+        const lanes yes = w.up ? at.above - high.above : high.below - at.below;
+        const lanes no = w.up ? low.above - at.above : at.below - low.below;
+        const uint32_t place = (uint32_t)value * 8 + (uint32_t)(at_most(w.high - w.low, 3) * 2 + w.up);
+        const int bit = decide(p, o, walk_node(&w), place, yes, no, number >= w.threshold);
+        if (bit)
+            low = at;
+        else
+            high = at;
+        if (walk_on(&w, bit)) stride_on(p, o, &w);
     }
     return w.low;
 }
 
+/* What the bin from `first` to `last` tells, by distributions of Laplace around the experts' means. For densities
+   exp(-|t| / b), t in -l .. r around 0, the mean of |t| is b - (l e^(-l/b) + r e^(-r/b)) / m with m = 2 - e^(-l/b) -
+   e^(-r/b), that of t (b (e^(-l/b) - e^(-r/b)) + l e^(-l/b) - r e^(-r/b)) / m; in a bin on one side of the mean, it
+   begins anew at the nearer end. Where b is far wider than the bin, the density counts as constant. */
+static inline finding find(const prism_plane *p, const outlook *o, int first, int last) {
+    const float start = ((float)(first < p->low ? p->low : first) - 0.5f) * p->unit;
+    const float end = ((float)at_most(last, p->high) + 0.5f) * p->unit, width = end - start;
+    const lanes zero = {0}, all = zero + width, b = 1.3862944f * o->scale, sharpness = 0.7213475f * o->sharpness;
+    const lanes before = o->mean - start, after = end - o->mean;
+    const lanes nearer = lanes_most(lanes_most(zero - before, zero - after), zero);
+    const lanes limited = lanes_most(before, zero), l = choose(limited < all, limited, all), r = all - l;
+    const lanes tail_l = lanes_decay(l * sharpness), tail_r = lanes_decay(r * sharpness);
+    const lanes mass = 2.0f - tail_l - tail_r, flat = zero + 0.05f;
+    const masks is_flat = all * sharpness < flat;
+    const lanes size = choose(is_flat, (l * l + r * r) / (2.0f * all), b - (l * tail_l + r * tail_r) / mass);
+    const lanes shift = choose(is_flat, 0.5f * (r - l), (b * (tail_l - tail_r) + l * tail_l - r * tail_r) / mass);
+    const float side = before[BLEND] < 0 ? nearer[BLEND] : 0 - nearer[BLEND];
+    const float breadth = 24.0f * b[BLEND] * b[BLEND];
+    return (finding){within(o->centre + shift[BLEND] + side, start, end), breadth / (breadth + width * width), nearer + size};
+}
+
+static inline finding code_sample(prism_plane *p, const outlook *o, uint16_t *sample) {
+    const float steps = 1.0f / p->unit;
+    const bins b = bins_around(p, p->bound ? origin_near(p, (int)(o->centre * steps + 0.5f)) : (int)(o->centre * steps));
+    const int number = code_number(p, o, &b, bin_of(p, &b, *sample)), centre = b.origin + number * p->step;
+    *sample = (uint16_t)bin_value(p, &b, number);
+    if (p->bound) return find(p, o, centre - p->bound, centre + p->bound);
+    const float value = (float)*sample * p->unit;
+    return (finding){value, 1, lanes_magnitude(value - o->mean)};
+}
+
 /* --- rows -------------------------------------------------------------------------------------------------------- */
 
-static inline void learn_sample(prism_plane *p, const scene *s, const outlook *o, float *errors, int x, int y) {
-    const float value = s->row[x];
-    const lanes error = lanes_magnitude(value - o->mean);
-    store(s->recent[x], error);
-    errors[x] = error[BLEND];
+static inline void learn_sample(prism_plane *p, const scene *s, const outlook *o, const finding *f, float *errors, int x,
+                                int y) {
+    store(s->recent[x], f->errors);
+    errors[x] = f->errors[BLEND];
     for (int e = 0; e < EXPERTS; e++) {
         cell *c = o->cells[e];
         c->count += c->count < COUNT_MAX;
-        c->mean += (error[e] - c->mean) * p->cell_rates[c->count];
+        c->mean += (f->errors[e] - c->mean) * p->cell_rates[c->count];
     }
-    for (int f = 0; f < FILTERS; f++)
-        if (((x + 2 * y) & p->filters[f].idle) == 0) learn(&p->filters[f], value - o->raw[f], o->spread);
+    const float noise = o->spread + p->noise;
+    for (int k = 0; k < FILTERS; k++)
+        if (((x + 2 * y) & p->filters[k].idle) == 0) learn(&p->filters[k], f->value - o->raw[k], noise, f->rest);
 }
 
 static inline scene look(prism_plane *p, const prism_plane *first, const prism_plane *second, int y) {
@@ -230,11 +299,13 @@ static inline scene look(prism_plane *p, const prism_plane *first, const prism_p
     scene s = {.row = p->samples + start};
     if (p->references > 0) {
         s.others[0] = first->samples + start;
+        s.values[0] = first->output + (ptrdiff_t)y * p->width;
         s.hint = first->errors + start;
         s.hint_below = y + 1 < p->height ? s.hint + p->stride : s.hint;
     }
     if (p->references > 1) {
         s.others[1] = second->samples + start;
+        s.values[1] = second->output + (ptrdiff_t)y * p->width;
         s.second_hint = second->errors + start;
     }
     float(*recent)[EXPERTS] = (float(*)[EXPERTS])p->recent + MARGIN;
@@ -261,9 +332,9 @@ int CODE_ROWS(prism_plane *p, const prism_plane *first, const prism_plane *secon
         for (int x = 0; x < width; x++) {
             outlook o;
             expect(&o, p, &s, x);
-            out[x] = (uint16_t)code_sample(p, &o, out[x]);
-            s.row[x] = (float)out[x] * p->unit;
-            learn_sample(p, &s, &o, errors, x, y);
+            const finding found = code_sample(p, &o, out + x);
+            s.row[x] = found.value;
+            learn_sample(p, &s, &o, &found, errors, x, y);
         }
         for (int k = 0; k < MARGIN; k++) {
             s.row[width + k] = s.row[width - 1], s.row[-1 - k] = s.row[0];
