@@ -6,7 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from calotype.errors import Unsupported
-from calotype.target import CLOSE_ENOUGH, MAX_ENCODES, largest_within, smallest_reaching
+from calotype.target import (
+    CLOSE_ENOUGH,
+    MAX_ENCODES,
+    first_reaching,
+    largest_of,
+    largest_within,
+    smallest_reaching,
+)
 
 CURVES: dict[str, Callable[[float], float]] = {
     "exponential": lambda q: 1000 * math.exp(0.04 * q),
@@ -85,3 +92,17 @@ def test_the_smallest_file_that_is_good_enough(curve: str, share: float) -> None
 def test_what_no_quality_reaches_is_said() -> None:
     with pytest.raises(Unsupported, match=r"the best file of this model has 41.00 dB, below 50"):
         smallest_reaching(lambda quality: (b"x", 26 + 0.15 * quality), 50)
+
+
+def test_of_given_files_the_largest_that_fits_is_taken() -> None:
+    files = [bytes(9), bytes(6), bytes(4)]
+    assert [len(largest_of(files, target)) for target in (10, 9, 8, 4)] == [9, 9, 6, 4]
+    with pytest.raises(Unsupported, match="smallest file of this model has 4 bytes, above 3"):
+        largest_of(files, 3)
+
+
+def test_of_given_files_the_first_that_is_good_enough_is_taken() -> None:
+    files = [(b"poor", 20.0), (b"fair", 30.0), (b"good", 40.0)]
+    assert [first_reaching(files, target) for target in (10, 20, 20.1, 40)] == [b"poor", b"poor", b"fair", b"good"]
+    with pytest.raises(Unsupported, match=r"has 40\.00 dB, below 41"):
+        first_reaching(files, 41)

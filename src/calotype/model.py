@@ -34,7 +34,7 @@ from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOption
 from .parallel import at_a_time, in_order
 from .registry import ModelInfo
 from .runtime.engine import resolve_device
-from .target import largest_within, smallest_reaching
+from .target import first_reaching, largest_of, largest_within, smallest_reaching
 from .tiling import check_region
 
 if TYPE_CHECKING:
@@ -130,12 +130,17 @@ class Model:
         return run_batch(lambda data: as_array(self.decode_with(data, single)), files, "file", threads)
 
     def count_bits(self, image: ImageLike, quality: float | None = None, **options: Unpack[EncodeKeywords]) -> float:
-        """Size to expect of the file without metadata, in bits, by ideal code lengths; nothing is written."""
+        """Size to expect of the file without metadata, in bits, by ideal code lengths; nothing is written.
+
+        With layers it is the size itself: only coding tells how many there are, and each has its frame.
+        """
         image, wanted = as_image(image), EncodeOptions(quality, **options)
         check_options(self.card, wanted)
         _check_capability(self.info, image)
         if wanted.target is not None:
             raise Unsupported("bits are counted at a quality, not for a target")
+        if self.info.layered:
+            return 8.0 * len(self._pack(Image(image.pixels, image.depth), self.codec.encode(image, wanted)))
         bits = self.codec.count_bits(image, wanted)
         body = bytes(math.ceil(bits / 8))
         plain = Payload(image.pixels.shape, image.depth, (Chunk("A", body),))
@@ -181,6 +186,9 @@ class Model:
             return exact
         if self.info.accepts("quality"):
             try:
+                if self._is_graded:
+                    grades = self._grades(image, options)
+                    return largest_of((self._pack(image, payload) for payload in reversed(grades)), limit)
                 return largest_within(encode, limit)
             except Unsupported as error:
                 exact = None if fallback is None else fallback.within(image.pixels.nbytes)
@@ -202,12 +210,28 @@ class Model:
             return self._pack(image, payload), psnr(image, self._shown(payload))
 
         if self.info.accepts("quality"):
-            data = smallest_reaching(encode, wanted)
+            if self._is_graded:
+                grades = self._grades(image, options)
+                data = first_reaching(
+                    ((self._pack(image, grade), psnr(image, self._shown(grade))) for grade in grades), wanted
+                )
+            else:
+                data = smallest_reaching(encode, wanted)
             return data if fallback is None else fallback.within(len(data)) or data
         data, found = encode(None)
         if found < wanted:
             raise Unsupported(f"the file of {self.name} has {found:.2f} dB, below {wanted:g}; it has one quality only")
         return data
+
+    @property
+    def _is_graded(self) -> bool:
+        """Whether a file of less quality is the beginning of a better one."""
+        return self.info.layered and not self.info.lossless
+
+    def _grades(self, image: Image, options: EncodeOptions) -> list[Payload]:
+        """The best payload and its beginnings, the smallest first."""
+        best = self.codec.encode(image, replace(options, quality=100.0))
+        return [replace(best, chunks=best.chunks[:count]) for count in range(1, len(best.chunks) + 1)]
 
     def _shown(self, payload: Payload) -> Image:
         """What a payload of this model decodes to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .errors import Unsupported
@@ -33,7 +33,7 @@ def largest_within(encode: Callable[[float], bytes], target: int) -> bytes:
         quality = bracket.next() if left or best else 0.0
         data = encode(quality)
         if len(data) > target and quality == 0:
-            raise Unsupported(f"the smallest file of this model has {len(data):,} bytes, above {target:,}")
+            raise _too_large(data, target)
         if len(best) < len(data) <= target:
             best = data
         bracket.narrow(quality, math.log(len(data) / target))
@@ -59,7 +59,7 @@ def smallest_reaching(encode: Callable[[float], tuple[bytes, float]], target: fl
         quality = bracket.next() if left or best else 100.0
         data, psnr = encode(quality)
         if psnr < target and quality == 100:
-            raise Unsupported(f"the best file of this model has {psnr:.2f} dB, below {target:g}; take a lossless model")
+            raise _too_poor(psnr, target)
         if psnr >= target and (not best or len(data) < len(best)):
             best = data
         bracket.narrow(quality, (min(psnr, 100.0) - target) * _PER_DECIBEL)
@@ -68,6 +68,32 @@ def smallest_reaching(encode: Callable[[float], tuple[bytes, float]], target: fl
         if bracket.high == 0:  # quality 0 is more than good enough
             break
     return best
+
+
+def largest_of(files: Iterable[bytes], target: int) -> bytes:
+    """The first of some files, from the largest to the smallest, of at most `target` bytes. Raises as the search."""
+    data = b""
+    for data in files:
+        if len(data) <= target:
+            return data
+    raise _too_large(data, target)
+
+
+def first_reaching(files: Iterable[tuple[bytes, float]], target: float) -> bytes:
+    """The first of some files with their PSNR, from the poorest to the best, of at least `target` dB. Raises alike."""
+    psnr = 0.0
+    for data, psnr in files:
+        if psnr >= target:
+            return data
+    raise _too_poor(psnr, target)
+
+
+def _too_large(smallest: bytes, target: int) -> Unsupported:
+    return Unsupported(f"the smallest file of this model has {len(smallest):,} bytes, above {target:,}")
+
+
+def _too_poor(psnr: float, target: float) -> Unsupported:
+    return Unsupported(f"the best file of this model has {psnr:.2f} dB, below {target:g}; take a lossless model")
 
 
 @dataclass

@@ -47,7 +47,7 @@ def test_a_model_is_trained_and_exported(tiles: Path, tmp_path: Path) -> None:
 
     refused = run(*command, "--crop", "100")
     assert refused.returncode == 1
-    assert "multiples of 64" in refused.stderr
+    assert "multiples of 8" in refused.stderr
     half = run(*command[:5], str(tmp_path / "half"), "--half")
     assert half.returncode == 1
     assert "bfloat16" in half.stderr

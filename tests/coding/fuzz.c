@@ -1,4 +1,4 @@
-/* Throws random tables, mixtures, adaptive tables, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz.py.
+/* Throws random tables, mixtures, adaptive tables, layers of bits, streams and damaged streams at the kernel; compiled with sanitisers by test_fuzz.py.
 
    Usage: fuzz rounds seconds seed; it goes on until both are over. All buffers are exactly as large as the interface asks, so that one byte too far is seen.
    Undamaged streams must decode to what was encoded. */
@@ -413,6 +413,42 @@ static void try_once(unsigned long *intact, unsigned long *passed) {
     tables_free(&t);
 }
 
+static void try_bits(unsigned long *intact, unsigned long *passed) {
+    const size_t bits = 1 + below(below(4) ? 8 : CALO_BITS), height = below(7), width = below(7), n = height * width * bits;
+    const size_t weights = bits * (CALO_BIT_PLACES * bits + CALO_BIT_CONSTANTS);
+    int16_t *start = allocate(2 * weights), *used = allocate(2 * weights);
+    int8_t *layers[4];
+    const int16_t reach = (int16_t)(1 << below(16));
+    for (size_t k = 0; k < weights; k++) start[k] = (int16_t)((int16_t)random64() % (reach ? reach : 1));
+    for (int l = 0; l < 4; l++) {
+        layers[l] = allocate(n);
+        for (size_t k = 0; k < n; k++) layers[l][k] = below(4) ? 1 : -1;
+    }
+    const int known = (int)below(3);
+    const calo_bits model = {height, width, bits, used, below(1025), known ? layers[0] : NULL, known > 1 ? layers[1] : NULL};
+    uint8_t *out = allocate(8 * n + 8);
+    memcpy(used, start, 2 * weights);
+    const int64_t size = calo_bits_encode(&model, layers[2], out, 8 * n + 8);
+    if (size < 0 || (size_t)size > 8 * n + 8) abort();
+    for (int k = 0; k < 8; k++) {
+        size_t length = (size_t)size;
+        uint8_t *copy = k ? damage(out, &length) : allocate(length);
+        if (!k) memcpy(copy, out, length);
+        memcpy(used, start, 2 * weights), memset(layers[3], 0, n);
+        const int good = calo_bits_decode(&model, layers[3], copy, length) == CALO_OK;
+        if (k) *passed += (unsigned long)good;
+        else if (!good || memcmp(layers[2], layers[3], n) != 0) {
+            fprintf(stderr, "an intact layer of bits did not decode\n");
+            abort();
+        }
+        free(copy);
+    }
+    ++*intact;
+    calo_bits_learn(&model, layers[2]);
+    for (int l = 0; l < 4; l++) free(layers[l]);
+    free(start), free(used), free(out);
+}
+
 int main(int argc, char **argv) {
     const unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
     const double seconds = argc > 2 ? atof(argv[2]) : 0;
@@ -424,7 +460,8 @@ int main(int argc, char **argv) {
         try_once(&intact, &passed);
         try_mixtures(&intact, &passed);
         try_fields(&intact, &passed);
+        try_bits(&intact, &passed);
     }
-    printf("%lu intact streams, 6 or 8 damaged ones of each, %lu of which passed\n", intact, passed);
+    printf("%lu intact streams, 6 to 8 damaged ones of each, %lu of which passed\n", intact, passed);
     return 0;
 }

@@ -46,6 +46,7 @@ def test_golden_file_decodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         "vae": "grey grey-alpha rgb rgba adapted-grey adapted-grey-alpha adapted-rgb adapted-rgba",
         "prism": "1-effort-5 2-effort-8 3-effort-1 3-effort-2 3-effort-5 3-effort-9 4-effort-3 3-stored-effort-5 "
         + " ".join(name for name, _, _ in with_a_bound()),
+        "rnn": "grey grey-alpha rgb rgba",
         "l3c": "1-samples 2-samples 3-samples 4-samples 3-learned 3-drawn 2-noisy",
     }.items(),
 )

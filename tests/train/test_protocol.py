@@ -14,17 +14,25 @@ if TYPE_CHECKING:  # what mypy is asked here: a codec that does not conform is a
 
     from calotype.codecs.l3c import training as l3c
     from calotype.codecs.l3c.networks import L3C
+    from calotype.codecs.rnn import training as rnn
+    from calotype.codecs.rnn.networks import RNN
     from calotype.codecs.vae import training as vae
     from calotype.codecs.vae.networks import VAE
     from calotype.train.protocol import Training
 
     VAE_TRAINING: Training[VAE] = vae.TRAINING
     L3C_TRAINING: Training[L3C] = l3c.TRAINING
+    RNN_TRAINING: Training[RNN] = rnn.TRAINING
     DEFLATE_TRAINING: Training[Coarsest] = DeflateTraining()
 
 
 def test_training_is_found_by_the_codec() -> None:
-    for codec, kind in {"vae": "VAETraining", "l3c": "L3CTraining", "deflate": "DeflateTraining"}.items():
+    for codec, kind in {
+        "vae": "VAETraining",
+        "l3c": "L3CTraining",
+        "rnn": "RNNTraining",
+        "deflate": "DeflateTraining",
+    }.items():
         training, recipe = codec_training(f"{codec}.any")
         assert (type(training).__name__, recipe) == (kind, "any")
 

@@ -105,5 +105,8 @@ class ThumbnailTraining:
     def validation_rates(self, model: Thumbnail) -> tuple[float]:
         return (0.0,)
 
+    def crop_unit(self, model: Thumbnail) -> int:
+        return 1
+
     def halve_precision(self, model: Thumbnail) -> bool:
         return False

@@ -27,7 +27,9 @@ def train(
         typer.Option(help="Part of the run, at its end, over which the learning rate falls; it is constant before."),
     ] = 1.0,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 3,
-    crop: Annotated[int, typer.Option(min=64, help="Side of the crops in pixels, a multiple of 64.")] = 256,
+    crop: Annotated[
+        int, typer.Option(min=8, help="Side of the crops in pixels, a multiple of what the model asks for.")
+    ] = 256,
     late_crop: Annotated[
         int,
         typer.Option(
@@ -58,14 +60,11 @@ def train(
     """
     import torch
 
-    from ..errors import Unsupported
     from ..train.loop import Progress, Run
     from ..train.loop import train as run_training
     from ..train.schedule import Schedule, seconds
     from .progress import training_bar
 
-    if crop % 64 or late_crop % 64:
-        raise Unsupported(f"crops of {crop} and {late_crop} pixels: both must be multiples of 64")
     if threads:
         torch.set_num_threads(threads)
     total = seconds(time)

@@ -109,6 +109,18 @@ DECLARATIONS = """
     void calo_field_portable(int yes);
     void calo_show(const float *plane, size_t height, size_t width, size_t top, size_t left, size_t rows,
                    size_t columns, const float *taps, uint8_t *out, size_t step);
+    #define CALO_BITS ...
+    #define CALO_BIT_PLACES ...
+    #define CALO_BIT_CONSTANTS ...
+    typedef struct {
+        size_t height; size_t width; size_t bits;
+        int16_t *weights;
+        uint32_t rate;
+        const int8_t *before; const int8_t *earlier;
+    } calo_bits;
+    int64_t calo_bits_encode(const calo_bits *model, int8_t *layer, uint8_t *out, size_t room);
+    int calo_bits_decode(const calo_bits *model, int8_t *layer, const uint8_t *data, size_t size);
+    void calo_bits_learn(const calo_bits *model, int8_t *layer);
     void calo_crc32c_prepare(void);
     uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);
     uint32_t calo_crc32c_portable(uint32_t crc, const uint8_t *data, size_t size);

@@ -50,9 +50,14 @@ def split_records(body: bytes) -> list[bytes]:
     """Undo `join_records`. Raises `CorruptFile`."""
     records, place, view = [], 0, memoryview(body)
     while place < len(body):
-        length, place = read_varint(view, place)
-        if length > len(body) - place:
-            raise CorruptFile("a tile reaches beyond its chunk")
-        records.append(body[place : place + length])
-        place += length
+        record, place = read_record(view, place)
+        records.append(record)
     return records
+
+
+def read_record(view: memoryview, place: int) -> tuple[bytes, int]:
+    """One byte string of `join_records` and the place after it. Raises `CorruptFile`."""
+    length, place = read_varint(view, place)
+    if length > len(view) - place:
+        raise CorruptFile("a tile reaches beyond its chunk")
+    return bytes(view[place : place + length]), place + length

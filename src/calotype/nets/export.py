@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,12 +45,14 @@ def to_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str])
     Parameters
     ----------
     inputs
-        Names, in the order of `forward`, and examples of shape (1, c, h, w).
+        Names, in the order of `forward`, and examples of shape (1, c, h, w). `forward` may end with `*rest`.
     """
-    free = {
-        name: {axis: torch.export.Dim.DYNAMIC for axis in (2, 3) if example.shape[axis] > 1}
-        for name, example in inputs.items()
-    }
+    free: list[Any] = [
+        {axis: torch.export.Dim.DYNAMIC for axis in (2, 3) if example.shape[axis] > 1} for example in inputs.values()
+    ]
+    *named, last = inspect.signature(module.forward).parameters.values()
+    if last.kind is inspect.Parameter.VAR_POSITIONAL:
+        free[len(named) :] = [tuple(free[len(named) :])]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +60,7 @@ def to_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str])
             module.to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
             tuple(inputs.values()),
             dynamo=True,
-            dynamic_shapes=tuple(free.values()),
+            dynamic_shapes=tuple(free),
             input_names=list(inputs),
             output_names=outputs,
             opset_version=OPSET,

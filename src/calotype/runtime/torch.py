@@ -106,6 +106,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "ConvTranspose": _conv_transpose,
     "DepthToSpace": _depth_to_space,
     "Div": _div,
+    "Exp": lambda attributes, x: torch.exp(x),
     "Floor": lambda attributes, x: torch.floor(x),
     "LeakyRelu": lambda attributes, x: F.leaky_relu(x, attributes.get("alpha", 0.01)),
     "Log": lambda attributes, x: torch.log(x),
@@ -115,10 +116,12 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Relu": lambda attributes, x: torch.relu(x),
     "Reshape": _reshape,
     "Shape": _shape,
+    "Sigmoid": lambda attributes, x: torch.sigmoid(x),
     "Sign": lambda attributes, x: torch.sign(x),
     "Slice": _slice,
     "Sqrt": lambda attributes, x: torch.sqrt(x),
     "Sub": lambda attributes, a, b: a - b,
+    "Tanh": lambda attributes, x: torch.tanh(x),
     "Transpose": lambda attributes, x: x.permute(attributes["perm"]),
 }
 

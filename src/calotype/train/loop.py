@@ -83,7 +83,8 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
     Under `torchrun` each process takes a batch of its own, and gradients are averaged. The last line of the log says
     how well the machine was used (`throughput`), and why steps are no CUDA graphs if on a GPU they could not be.
 
-    Raises `CalotypeError` if the run's folder holds another model's state, or the data is missing.
+    Raises `CalotypeError` if the run's folder holds another model's state, or the data is missing, and `Unsupported` if
+    the model does not take crops of that size.
     """
     training, recipe = codec_training(run.model)
     group = Group(run.device)
@@ -112,6 +113,7 @@ class _Job(Generic[Model]):
         half = group.device.type == "cuda" if run.half is None else run.half
         if half and not training.halve_precision(self.model) and run.half:
             raise CalotypeError(f"nothing of {run.model} computes in bfloat16; leave that out")
+        _check_crops(run, training.crop_unit(self.model))
         self.objectives = training.objectives(self.model)
         if run.compile:
             self.objectives = [replace(each, loss=torch.compile(each.loss)) for each in self.objectives]
@@ -237,6 +239,13 @@ class _Job(Generic[Model]):
             "of_matrix_product": round(achieved / matrix_product_speed(self.group.device), 5),
             "of_time_in_steps": round(clock.share, 5),
         }
+
+
+def _check_crops(run: Run, unit: int) -> None:
+    """Raise `Unsupported` if crops are not of a size that the model takes."""
+    sides = run.schedule.crop, run.schedule.late_crop
+    if any(side % unit for side in sides):
+        raise Unsupported(f"crops of {sides[0]} and {sides[1]} pixels: {run.model} takes multiples of {unit}")
 
 
 def _images(run: Run) -> tuple[Tensor, Tensor]:

@@ -41,6 +41,10 @@ class Training(Protocol[Model]):
         """Rates that a model is validated at: some from low to high, or the one that there is."""
         ...
 
+    def crop_unit(self, model: Model) -> int:
+        """What the sides of crops are multiples of, in pixels."""
+        ...
+
     def halve_precision(self, model: Model) -> bool:
         """Let the parts of a model compute in bfloat16 that stand it; whether there are any."""
         ...

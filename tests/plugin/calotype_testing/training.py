@@ -45,6 +45,9 @@ class DeflateTraining:
     def validation_rates(self, model: Coarsest) -> tuple[float, ...]:
         return 0.2, 0.8
 
+    def crop_unit(self, model: Coarsest) -> int:
+        return 8
+
     def halve_precision(self, model: Coarsest) -> bool:
         return False
 

@@ -110,6 +110,9 @@ class L3CTraining:
     def validation_rates(self, model: L3C) -> tuple[float]:
         return (0.0,)  # any: there is one rate
 
+    def crop_unit(self, model: L3C) -> int:
+        return 1 << SCALES
+
     def halve_precision(self, model: L3C) -> bool:
         return False  # nearly all networks are exact
 

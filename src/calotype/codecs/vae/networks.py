@@ -11,13 +11,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ...nets.dct import dct_stem, dct_stride
 from ...nets.density import FactorizedDensity
 from ...nets.exact import INDEX, SIGNED, ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.gdn import GDN
 from ...nets.rate import RateVectors
 from ...nets.residual import SLOPE, Block
-from .dct import dct_stem, dct_stride
 from .recipe import Recipe
 from .scales import LATENT_UNIT
 

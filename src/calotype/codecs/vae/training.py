@@ -16,7 +16,7 @@ from ...runtime.weights import Weights
 from .cells import put_step, step_of
 from .freeze import freeze, thaw
 from .networks import VAE, HyperAnalysis
-from .recipe import Recipe
+from .recipe import HYPER_STRIDE, Recipe
 from .scales import LATENT_UNIT, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
 LOSS_SCALE = 0.1  # brings the loss near 1
@@ -116,6 +116,9 @@ class VAETraining:
 
     def validation_rates(self, model: VAE) -> tuple[float, ...]:
         return (0.1, 0.3, 0.5, 0.7, 0.9) if model.recipe.variable_rate else (0.0,)
+
+    def crop_unit(self, model: VAE) -> int:
+        return HYPER_STRIDE
 
     def halve_precision(self, model: VAE) -> bool:
         """Residual blocks, which are nearly all of the transforms, and hyper-analysis.

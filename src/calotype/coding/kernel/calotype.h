@@ -215,6 +215,30 @@ enum { CALO_TAPS = 12, CALO_TAP_REACH = 2 };
 void calo_show(const float *plane, size_t height, size_t width, size_t top, size_t left, size_t rows, size_t columns,
                const float *taps, uint8_t *out, size_t step);
 
+enum {
+    CALO_BITS = 64,        /* of a place, at most */
+    CALO_BIT_PLACES = 9,   /* that a bit is predicted from */
+    CALO_BIT_CONSTANTS = 1,
+    CALO_BIT_UNIT = 4096,  /* of weights */
+};
+
+/* Predicts the bits of a layer [height][width][bits], each -1 or 1 (0: unknown), from those around and from the two
+   layers before it (NULL: there is none). `weights` [bits][places * bits + constants] change with every bit, by `rate` /
+   1024 of its error. */
+typedef struct {
+    size_t height, width, bits;
+    int16_t *weights;
+    uint32_t rate;
+    const int8_t *before, *earlier;
+} calo_bits;
+
+/* Size of the stream, written to `out` if there is `room`; or -1 where there is no memory. */
+int64_t calo_bits_encode(const calo_bits *model, int8_t *layer, uint8_t *out, size_t room);
+/* CALO_OK or CALO_CORRUPT. */
+int calo_bits_decode(const calo_bits *model, int8_t *layer, const uint8_t *data, size_t size);
+/* As both change `weights`. */
+void calo_bits_learn(const calo_bits *model, int8_t *layer);
+
 /* Castagnoli CRC, continued from `crc` (0 to begin). */
 void calo_crc32c_prepare(void);
 uint32_t calo_crc32c(uint32_t crc, const uint8_t *data, size_t size);

@@ -71,7 +71,7 @@ struct prism_plane {
     int rows;                   /* done */
     int stride;
     uint16_t *output;           /* [height][width] */
-    prism_coder coder;
+    bit_coder coder;
 
     int32_t *whole;             /* quick model: [MARGIN + height][stride] samples */
     int32_t *missed;            /* their errors */

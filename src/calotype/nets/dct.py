@@ -1,4 +1,4 @@
-"""Where training starts: transforms that equal a 16x16 DCT in an orthonormal luma-chroma space.
+"""Where training starts: transforms that equal a DCT in an orthonormal luma-chroma space.
 
 Features inside are divided by the spread they have in photographs, so that each weighs the same in the layers between.
 """
@@ -34,15 +34,15 @@ def _ranking(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     return colour[order], row[order], column[order], spread[order]
 
 
-def dct_stem(width: int) -> tuple[Tensor, Tensor]:
-    """Orthonormal (width, 192): pixels of an 8x8 block, as PixelUnshuffle orders them, to coefficients; their spread.
+def dct_stem(width: int, size: int = 8) -> tuple[Tensor, Tensor]:
+    """Orthonormal (width, 3 * size**2): pixels of a block, as PixelUnshuffle orders them, to coefficients; and spread.
 
-    More features than coefficients: the rest starts as small noise with spread 1.
+    The strongest are taken. More features than coefficients: the rest starts as small noise with spread 1.
     """
-    colour, row, column, spread = _ranking(8, width)
-    basis = _dct(8)
-    kernel = np.einsum("kc,ki,kj->kcij", _COLOUR[colour], basis[row], basis[column]).reshape(-1, 192)
-    return _fill((width, 192), kernel), _spread(width, spread)
+    colour, row, column, spread = _ranking(size, width)
+    basis, pixels = _dct(size), 3 * size**2
+    kernel = np.einsum("kc,ki,kj->kcij", _COLOUR[colour], basis[row], basis[column]).reshape(-1, pixels)
+    return _fill((width, pixels), kernel), _spread(width, spread)
 
 
 def dct_stride(width: int, latents: int) -> tuple[Tensor, Tensor]:
