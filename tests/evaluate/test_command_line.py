@@ -47,7 +47,8 @@ def test_a_failure_is_said_and_the_status_is_1(
     options = ["--codecs", MODEL, "--rivals", "none", "--qualities", "40,55,70", "--speed", "none"]
     ran = calotype_cli("bench", small_set, *options, "--out", tmp_path)
     assert ran.status == 1
-    assert "failed: deflate.coarse at 55 on small/a: ZeroDivisionError: as was asked for" in ran.stderr
+    assert "failed: deflate.coarse at 55 on small/a: CalotypeError: a mistake in the model deflate.coarse" in ran.stderr
+    assert "ZeroDivisionError('as was asked for')" in ran.stderr
     assert "6 rows" in ran.stderr
     assert "2 of them failures" in ran.stderr
 

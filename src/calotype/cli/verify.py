@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import BoundExceeded, CorruptFile, PartialFile, Unsupported
-from ..image import Image, largest_error
 from .batch import read_bytes, read_image, record_of, run
 from .jobs import STREAM, Job, Record
 from .options import LIMIT, Json, MaxPixels, Threads
+
+if TYPE_CHECKING:
+    from ..image import Image
 
 
 def verify(
@@ -64,6 +66,8 @@ def _promised(bound: int | None) -> int:
 
 def _compare(image: Image, original: Image, bound: int) -> int:
     """The largest error. Raises `BoundExceeded` where it is above the bound, `Unsupported` where there is none."""
+    from ..image import largest_error
+
     if (image.pixels.shape, image.depth) != (original.pixels.shape, original.depth):
         raise Unsupported(
             f"the file holds {image.width}x{image.height} {image.mode} of {image.depth} bits, the original "
