@@ -13,12 +13,20 @@ from .options import DecodeOptions, EncodeOptions
 from .registry import ModelInfo
 
 
+@contextmanager
+def mistakes_of(card: ModelInfo) -> Iterator[None]:
+    """Whatever is raised inside, beside typed errors and those of the machine, names the model: a `CalotypeError`."""
+    try:
+        yield
+    except (CalotypeError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise CalotypeError(f"a mistake in the model {card.name} of {card.path.parent}: {error!r}") from error
+
+
 @dataclass(frozen=True)
 class ForeignCodec:
-    """A codec of a plug-in, or with weights that came from elsewhere.
-
-    Whatever it raises beside typed errors and those of the machine becomes a `CalotypeError` that names the model.
-    """
+    """A codec of a plug-in, or with weights that came from elsewhere; its mistakes name its model."""
 
     codec: Codec
     card: ModelInfo
@@ -28,23 +36,13 @@ class ForeignCodec:
         return self.codec.info
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        with self._named():
+        with mistakes_of(self.card):
             return self.codec.encode(image, options)
 
     def decode(self, payload: Payload, options: DecodeOptions) -> Image:
-        with self._named():
+        with mistakes_of(self.card):
             return self.codec.decode(payload, options)
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
-        with self._named():
+        with mistakes_of(self.card):
             return self.codec.count_bits(image, options)
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except (CalotypeError, OSError, MemoryError):
-            raise
-        except Exception as error:
-            message = f"a mistake in the model {self.card.name} of {self.card.path.parent}: {error!r}"
-            raise CalotypeError(message) from error

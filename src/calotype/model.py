@@ -28,7 +28,7 @@ from .errors import (
     WrongType,
 )
 from .fallback import Fallback
-from .foreign import ForeignCodec
+from .foreign import ForeignCodec, mistakes_of
 from .image import Image, Metadata, Pixels, largest_error, psnr
 from .options import DecodeKeywords, DecodeOptions, EncodeKeywords, EncodeOptions, asked
 from .parallel import at_a_time, in_order
@@ -287,8 +287,11 @@ def open_model(
 ) -> Model:
     """Load a model where it is to run; as `calotype.load`. `exact` is for images that it is not for."""
     device = resolve_device(device)
-    codec = registry.open_codec(card, device, precision)
-    return Model(card, ForeignCodec(codec, card) if card.is_foreign else codec, device, precision, exact)
+    if not card.is_foreign:
+        return Model(card, registry.open_codec(card, device, precision), device, precision, exact)
+    with mistakes_of(card):
+        codec = registry.open_codec(card, device, precision)
+    return Model(card, ForeignCodec(codec, card), device, precision, exact)
 
 
 def reopen_model(card: ModelInfo, device: str | None, precision: str | None, exact: ModelInfo | None) -> Model:

@@ -222,13 +222,9 @@ def _open(codec: str, path: Path | None, digest: bytes, device: str | None, int8
     def part(codec: str, digest: bytes) -> Codec:
         return open_codec(find_digest(codec, digest), device)
 
-    make = importlib.import_module(f"{package(codec)}.codec").CODEC
-    try:
-        made: Codec = make(Host(weights, None if device is None else engine_on(device), part))
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        if weights is None:
-            raise
-        raise CorruptFile(f"{path} is no weights file of the codec {codec!r}: {error!r}") from error
+    made: Codec = importlib.import_module(f"{package(codec)}.codec").CODEC(
+        Host(weights, None if device is None else engine_on(device), part)
+    )
     return made
 
 

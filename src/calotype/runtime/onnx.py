@@ -33,19 +33,19 @@ class OnnxNetwork:
         try:
             self._session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # there is no common base of what it raises
-            raise _failure("cannot be opened", error) from None
+            _check_memory(error)
+            raise CorruptFile(f"a network of the model's weights cannot be opened: {error}") from None
 
     def __call__(self, **inputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """Named inputs of shape (1, c, h, w) -> outputs in their exported order. Raises `CorruptFile`."""
+        """Named inputs of shape (1, c, h, w) -> outputs in their exported order."""
         try:
             return self._session.run(None, inputs)  # type: ignore[no-any-return]
         except Exception as error:
-            raise _failure("does not fit its codec", error) from None
+            _check_memory(error)
+            raise
 
 
-def _failure(what: str, error: Exception) -> Exception:
-    """What an exception of ONNX Runtime is to those who wait for a network."""
-    message = str(error)
-    if isinstance(error, MemoryError) or "allocate memory" in message or "bad allocation" in message:
-        return MemoryError(message)
-    return CorruptFile(f"a network of the model's weights {what}: {message}")
+def _check_memory(error: Exception) -> None:
+    """Raise `MemoryError` if that is what ONNX Runtime means."""
+    if "allocate memory" in str(error) or "bad allocation" in str(error):
+        raise MemoryError(str(error)) from None

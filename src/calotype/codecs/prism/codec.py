@@ -46,11 +46,7 @@ TILE = 1024  # pixels; what is chosen when encoding
 SCREEN_TILE = 4096  # of screen content, which repeats itself over long distances
 DEFAULT_EFFORT = 5
 ORDERS_TRIED = {9: len(ORDERS)}  # by effort; else only the first
-GRID_TRIED = {
-    7,
-    8,
-    9,
-}  # efforts that with a bound of 1 try the fixed grid too: colours may lie on one
+GRID_TRIED = {7, 8, 9}  # efforts that with a bound of 1 try the fixed grid too: colours may lie on one
 
 
 class PrismCodec:
