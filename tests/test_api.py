@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 import calotype
+from calotype import container
 from calotype.codec import Chunk, Host, Payload
 from calotype.container import pack, unpack
 from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound
@@ -341,3 +342,21 @@ class TestPillow:
         with pytest.raises(OSError, match="must be 0 to 100"):
             Pillow.fromarray(photo).save(tmp_path / "a.calo", model=MODEL, quality=101)
         assert not (tmp_path / "a.calo").exists()
+
+
+def test_a_file_that_arrives_in_pieces_is_looked_at_once(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from its beginning with every piece: thousands of small chunks would cost minutes."""
+    header, chunks = unpack(calotype.encode(photo, model=MODEL))
+    data = pack(header, [*chunks, *[Chunk("Q", b"")] * 2000])
+    looked_at = 0
+    checksum = container.crc32c
+
+    def count(body: bytes) -> int:
+        nonlocal looked_at
+        looked_at += len(body)
+        return checksum(body)
+
+    monkeypatch.setattr(container, "crc32c", count)
+    with pytest.raises(UnsupportedFile):
+        list(calotype.decode_progressive(data[start : start + 7] for start in range(0, len(data), 7)))
+    assert looked_at < 4 * len(data)
