@@ -19,7 +19,7 @@ import calotype
 from calotype import container
 from calotype.codec import Chunk, Host, Payload
 from calotype.container import pack, unpack
-from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound
+from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound, WrongType
 from calotype.options import EncodeOptions
 from calotype.runtime.weights import Weights
 
@@ -332,6 +332,20 @@ class TestPillow:
         opened = Pillow.open(io.BytesIO(calotype.encode(pixels, 100, model=MODEL)))
         assert opened.mode == "I;16"
         np.testing.assert_array_equal(np.asarray(opened), pixels)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("dpi", 300), ("dpi", (1, 2, 3)), ("dpi", ("x", "y")), ("exif", "text"), ("icc_profile", 7), ("xmp", 1.5)],
+    )
+    def test_metadata_of_another_type_is_refused(self, photo: np.ndarray, key: str, value: object) -> None:
+        import calotype.interop.pillow
+
+        with pytest.raises(OSError, match=key.removesuffix("_profile")):
+            Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", model=MODEL, **{key: value})
+        image = Pillow.fromarray(photo)
+        image.info[key] = value
+        with pytest.raises(WrongType, match=key.removesuffix("_profile")):
+            calotype.encode(image, model=MODEL)
 
     def test_wrong_data_is_left_to_other_plugins(self, photo: np.ndarray, tmp_path: Path) -> None:
         import calotype.interop.pillow

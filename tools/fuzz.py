@@ -43,6 +43,8 @@ class Finding:
 
 def main() -> int:
     arguments = _parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, too
     run = Run(arguments)
     try:
         run.go()

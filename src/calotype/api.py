@@ -296,6 +296,8 @@ def read(source: PathLike | IO[bytes], exact: bool = False, **options: Unpack[De
 
 
 def _read(file: IO[bytes], options: DecodeOptions, exact: bool) -> Image:
+    if not file.seekable():  # a pipe
+        file = BytesIO(file.read())
     start = file.read(8)
     if is_calotype(start):
         return decode_with(start + file.read(), options)
