@@ -79,16 +79,11 @@ class _Part:
             if layer.startswith("blocks."):
                 self._tensors[f"{layer}.in"] = node.input[0]
                 self._tensors[f"{layer}.out"] = readers.get(node.output[0], node.output[0])
-        dense = [name for name in self._tensors if name.endswith(".in") and not name.endswith("spatial.2.in")]
-        self.run = Observer(network, self._tensors.values(), [self._tensors[name] for name in dense])
+        self.run = Observer(network, self._tensors.values())
 
     def ranges(self, name: str) -> Ranges:
         """Ranges of `<layer>.in` or `<layer>.out`, after the rectifier where one follows."""
         return self.run.ranges(self._tensors[name])
-
-    def moments(self, name: str, unit: Floats) -> Floats:
-        """Second moments (c, c) of `<layer>.in`, counted in units."""
-        return self.run.moments(self._tensors[name]) / np.outer(unit, unit)
 
     def step(self, blocks: range) -> Floats:
         """Sizes (width,) of the integer steps that the sums have in these blocks."""
@@ -135,8 +130,7 @@ def _block(
         if f"{name}.0" in float_layers:
             hidden = graph.reshape(graph.dense(x, weight, bias), 1, size, len(weight))
         else:
-            moments = part.moments(f"{name}.0.in", step)
-            hidden = graph.dense_int8(graph.quantise(x, MIDDLE), MIDDLE, weight, bias, moments)
+            hidden = graph.dense_int8(graph.quantise(x, MIDDLE), MIDDLE, weight, bias)
         hidden = graph.quantise(graph.op("LeakyRelu", hidden, alpha=SLOPE), zero)
         if branch == "spatial":
             before, zero_before = unit, zero
@@ -144,10 +138,8 @@ def _block(
             kernel = part.parameters[f"{name}.2.weight"] * (before / unit)[:, None, None, None]
             bias = part.parameters[f"{name}.2.bias"] / unit
             hidden = graph.depthwise_int8(hidden, zero_before, kernel, bias, zero)
-        last = f"{name}.3" if branch == "spatial" else f"{name}.2"
-        weight, bias = part.dense(last)
-        weight, bias = weight * unit / step[:, None], bias / step
-        x = graph.op("Add", x, graph.dense_int8(hidden, zero, weight, bias, part.moments(f"{last}.in", unit)))
+        weight, bias = part.dense(f"{name}.3" if branch == "spatial" else f"{name}.2")
+        x = graph.op("Add", x, graph.dense_int8(hidden, zero, weight * unit / step[:, None], bias / step))
     return x
 
 
