@@ -2,6 +2,8 @@
 # make test     everything that must pass: lint, types, import rules, tests
 # make results  measure on Kodak, McMaster and Urban into docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
 # make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernels
+# make wheel    wheel and sdist into dist, the same bytes of each commit      make reproducible  makes both twice and compares
+# make wheel-test  the wheel in an environment of its own       make arm64  the kernels on an emulated ARM64 processor
 # make docs     the docs site, build/docs/index.html   make clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -24,7 +26,7 @@ export CALOTYPE_DATA
 BUILT_FROM := pyproject.toml setup.py $(foreach folder,coding codecs/*,$(wildcard $(addprefix src/calotype/$(folder)/,build.py kernel/*)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test lint results bench fuzz docs clean
+.PHONY: demo test lint results bench fuzz wheel reproducible wheel-test arm64 docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -53,6 +55,29 @@ bench: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	CALOTYPE_FUZZ_SECONDS=$(FUZZ_SECONDS) CALOTYPE_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest tests/test_fuzz.py -s
 
+wheel: $(VENV)/.core
+	$(PIP) install build
+	PYTHON=$(BIN)/python sh tools/make_wheel.sh dist
+
+reproducible: $(VENV)/.core
+	$(PIP) install build
+	PYTHON=$(BIN)/python sh tools/make_wheel.sh dist
+	PYTHON=$(BIN)/python sh tools/make_wheel.sh build/again
+	cd dist && for file in *; do cmp "$$file" "../build/again/$$file" || exit 1; done
+	@echo "two builds, the same bytes"
+
+wheel-test:
+	rm -rf build/fresh && $(PYTHON) -m venv build/fresh
+	build/fresh/bin/python -m pip --disable-pip-version-check -q install dist/*.whl
+	build/fresh/bin/calotype encode samples/coffee.png -o build/fresh/coffee.calo -f
+	build/fresh/bin/calotype decode build/fresh/coffee.calo -o build/fresh/coffee.png -f
+	du -sh build/fresh
+	build/fresh/bin/python -m pip --disable-pip-version-check -q install pytest
+	cd tests && ../build/fresh/bin/python -m pytest -q --noconftest -p no:cacheprovider golden
+
+arm64:
+	sh tools/arm64.sh
+
 docs: $(VENV)/.dev
 	$(BIN)/python docs/reference/generate.py
 	$(BIN)/python -m sphinx -q -E -W --keep-going docs build/docs
@@ -68,6 +93,7 @@ $(VENV)/.core: $(BUILT_FROM) | $(BIN)/python
 
 # torch by itself first: where a file for processors only is offered, this finds it.
 $(VENV)/.dev: $(BUILT_FROM) | $(BIN)/python
+	@echo "bringing PyTorch, ray and others into $(VENV): about 6 GB on a machine with CUDA, once"
 	$(PIP) install torch==2.13.0
 	$(PIP) install -e '.[train,bench,bulk,rdp,dev,docs]'
 	@touch $@ $(VENV)/.core

@@ -16,9 +16,10 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 import calotype
+from calotype import container
 from calotype.codec import Chunk, Host, Payload
 from calotype.container import pack, unpack
-from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound
+from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound, WrongType
 from calotype.options import EncodeOptions
 from calotype.runtime.weights import Weights
 
@@ -332,6 +333,20 @@ class TestPillow:
         assert opened.mode == "I;16"
         np.testing.assert_array_equal(np.asarray(opened), pixels)
 
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("dpi", 300), ("dpi", (1, 2, 3)), ("dpi", ("x", "y")), ("exif", "text"), ("icc_profile", 7), ("xmp", 1.5)],
+    )
+    def test_metadata_of_another_type_is_refused(self, photo: np.ndarray, key: str, value: object) -> None:
+        import calotype.interop.pillow
+
+        with pytest.raises(OSError, match=key.removesuffix("_profile")):
+            Pillow.fromarray(photo).save(io.BytesIO(), "CALOTYPE", model=MODEL, **{key: value})
+        image = Pillow.fromarray(photo)
+        image.info[key] = value
+        with pytest.raises(WrongType, match=key.removesuffix("_profile")):
+            calotype.encode(image, model=MODEL)
+
     def test_wrong_data_is_left_to_other_plugins(self, photo: np.ndarray, tmp_path: Path) -> None:
         import calotype.interop.pillow
 
@@ -341,3 +356,21 @@ class TestPillow:
         with pytest.raises(OSError, match="must be 0 to 100"):
             Pillow.fromarray(photo).save(tmp_path / "a.calo", model=MODEL, quality=101)
         assert not (tmp_path / "a.calo").exists()
+
+
+def test_a_file_that_arrives_in_pieces_is_looked_at_once(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from its beginning with every piece: thousands of small chunks would cost minutes."""
+    header, chunks = unpack(calotype.encode(photo, model=MODEL))
+    data = pack(header, [*chunks, *[Chunk("Q", b"")] * 2000])
+    looked_at = 0
+    checksum = container.crc32c
+
+    def count(body: bytes) -> int:
+        nonlocal looked_at
+        looked_at += len(body)
+        return checksum(body)
+
+    monkeypatch.setattr(container, "crc32c", count)
+    with pytest.raises(UnsupportedFile):
+        list(calotype.decode_progressive(data[start : start + 7] for start in range(0, len(data), 7)))
+    assert looked_at < 4 * len(data)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from calotype.parallel import AHEAD, ON_A_GPU, at_a_time, cores, in_order
+from calotype.parallel import AHEAD, ON_A_GPU, GivenUp, at_a_time, cores, in_order, still_wanted
 
 TIMEOUT = 60.0  # seconds, after which a thread that nobody wakes is a failure
 
@@ -120,3 +120,25 @@ def test_a_gpu_has_few_images_in_work(monkeypatch: pytest.MonkeyPatch, count: in
     monkeypatch.setattr("calotype.parallel.cores", lambda: count)
     assert at_a_time(None) == at_a_time("cpu") == count
     assert at_a_time("cuda:0") == min(count, ON_A_GPU)
+
+
+def test_work_that_nobody_waits_for_can_end_itself() -> None:
+    """After Ctrl-C threads would else go on for as long as their items take, and Python waits for them at its end."""
+    began, ended = threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert began.wait(TIMEOUT)
+            raise KeyboardInterrupt
+        began.set()
+        try:
+            while True:
+                still_wanted()
+        except GivenUp:
+            ended.set()
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(work, [0, 1], 2))
+    assert ended.wait(TIMEOUT)
+    still_wanted()  # here nothing was given up

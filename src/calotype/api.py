@@ -230,14 +230,16 @@ def decode_progressive(
     """
     wanted = DecodeOptions.of(**options)
     blocks = iter(lambda: stream.read(BLOCK), b"") if hasattr(stream, "read") else iter(stream)
-    data, shown = bytearray(), 0
+    data, shown, arrived = bytearray(), 0, _Layers()
+    model: Model | None = None
     for block in blocks:
         data += block
-        start = bytes(data[: wanted.max_bytes])
-        layers = min(_count_layers(start), wanted.layers or len(start))
-        if layers > shown:
-            file = CodedFile.parse(start, wanted)
-            model = _model_of(file, device)
+        with memoryview(data) as whole, whole[: wanted.max_bytes] as start:
+            layers = arrived.count(start)
+        layers = min(layers, wanted.layers or layers)
+        if layers > shown and (model is None or model.info.layered):
+            file = CodedFile.parse(bytes(data[: wanted.max_bytes]), wanted)
+            model = model or _model_of(file, device)
             if model.info.layered:
                 shown = layers
                 yield model.decode_file(CodedFile(file.header, file.chunks), replace(wanted, layers=layers))
@@ -247,17 +249,26 @@ def decode_progressive(
         warnings.warn(PartialFile(f"{cut}; decoded its first layers, {shown} in number"), stacklevel=2)
 
 
-def _count_layers(data: bytes) -> int:
-    """Complete chunks of a codec in the first bytes of a file."""
-    view = memoryview(data)
-    count = 0
-    try:
-        _, position = unpack_header(view)
-        for chunk, _ in read_chunks(view, position):
-            count += chunk.tag.isupper()
-    except TruncatedFile:
-        pass
-    return count
+class _Layers:
+    """Counts the complete chunks of a codec in a file that grows, and looks at each once."""
+
+    def __init__(self) -> None:
+        self._position = self._found = 0
+        self._ended = False
+
+    def count(self, view: memoryview) -> int:
+        """How many there are in the first bytes of the file."""
+        try:
+            if self._position == 0:
+                _, self._position = unpack_header(view)
+            if not self._ended:
+                for chunk, end in read_chunks(view, self._position):
+                    self._found += chunk.tag.isupper()
+                    self._position = end
+                self._ended = True
+        except TruncatedFile:
+            pass
+        return self._found
 
 
 def read(source: PathLike | IO[bytes], exact: bool = False, **options: Unpack[DecodeKeywords]) -> Image:
@@ -285,6 +296,8 @@ def read(source: PathLike | IO[bytes], exact: bool = False, **options: Unpack[De
 
 
 def _read(file: IO[bytes], options: DecodeOptions, exact: bool) -> Image:
+    if not file.seekable():  # a pipe
+        file = BytesIO(file.read())
     start = file.read(8)
     if is_calotype(start):
         return decode_with(start + file.read(), options)

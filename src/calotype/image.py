@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from .errors import Unsupported
+from .errors import Unsupported, WrongType
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -46,6 +46,11 @@ class Metadata:
     """Bodies of PNG's chunks gAMA (4 bytes; zeros where it is missing) and cHRM (32, or none). Below `icc`."""
     density: bytes | None = None
     """Pixels per metre, or the shape of a pixel, 9 bytes: the body of PNG's chunk pHYs."""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            if not isinstance(block := getattr(self, entry.name), (bytes, type(None))):
+                raise WrongType(f"metadata are bytes: {entry.name} is {type(block).__name__}")
 
     def __bool__(self) -> bool:
         return any(getattr(self, entry.name) is not None for entry in fields(self))

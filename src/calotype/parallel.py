@@ -6,6 +6,7 @@ Networks, the entropy coder and NumPy release Python's lock, so that threads rea
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ AHEAD = 2  # one in work, one waiting
 ON_A_GPU = 4  # threads for one GPU: it runs the networks of one image while others are read and entropy-coded
 
 Listener = Callable[[int, int], None]  # called with the number of pieces that are done, and that of all
+_mine = threading.local()  # `given_up` of a thread of `in_order`: an event that says so
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 Item = TypeVar("Item")
@@ -38,23 +40,42 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """`map(work, items)` on threads, with up to `ahead` items per thread taken before their turn.
 
-    What is raised, here or by `work`, ends it; work on items that were taken may then go on for a moment.
+    What is raised, here or by `work`, ends it; work on items that were taken may then go on for a moment, or until it
+    looks whether it is `still_wanted`.
     """
     if threads == 1:
         yield from map(work, items)
         return
     from concurrent.futures import Future, ThreadPoolExecutor  # not needed for a single image
 
+    given_up = threading.Event()
+
+    def attempt(item: Item) -> Result:
+        _mine.given_up = given_up
+        return work(item)
+
     coming, running = iter(items), deque[Future[Result]]()
     pool = ThreadPoolExecutor(threads)
     try:
         while True:
-            running.extend(pool.submit(work, item) for item in islice(coming, ahead * threads - len(running)))
+            running.extend(pool.submit(attempt, item) for item in islice(coming, ahead * threads - len(running)))
             if not running:
                 return
             yield running.popleft().result()
     finally:
+        given_up.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class GivenUp(Exception):
+    """Raised in a thread whose result nobody waits for."""
+
+
+def still_wanted() -> None:
+    """Raise `GivenUp` on a thread of `in_order` that has ended: for loops of seconds, which Ctrl-C leaves behind."""
+    given_up = getattr(_mine, "given_up", None)
+    if given_up is not None and given_up.is_set():
+        raise GivenUp
 
 
 @contextmanager

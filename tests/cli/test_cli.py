@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -706,3 +707,15 @@ def test_what_became_lossless_is_said(run: Run) -> None:
     (record,) = run("encode", "checker.png", "-o", "c.calo", "-q", 30, "--json").objects
     assert record["model"] == calotype.info(Path("c.calo").read_bytes()).model
     assert "without loss" in str(record["notes"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of Unix")
+@pytest.mark.parametrize("more", [[], ["-f"]], ids=str)
+def test_a_named_pipe_is_read_once(run: Run, images: dict[str, np.ndarray], tmp_path: Path, more: list[str]) -> None:
+    """What was looked at is gone from it, and it has no beginning to go back to."""
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    data = (tmp_path / "in/a.png").read_bytes()
+    threading.Thread(target=pipe.write_bytes, args=(data,), daemon=True).start()
+    assert run("encode", pipe, "-o", "a.calo", "--lossless", *more).status == 0
+    np.testing.assert_array_equal(calotype.decode((tmp_path / "a.calo").read_bytes()), images["a.png"])

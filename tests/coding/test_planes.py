@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -24,3 +26,13 @@ def test_planes_refuse_damage() -> None:
             unpack_plane(damaged, 8, 8)
     with pytest.raises(CorruptFile):
         unpack_plane(packed, 8, 7)
+
+
+def test_whatever_follows_a_whole_plane_is_refused() -> None:
+    """Some damage shows only when zlib is asked for what comes after the plane."""
+    packed = pack_plane(np.indices((6, 9)).sum(0).astype(np.uint8))
+    for place in range(1, len(packed)):
+        for change in range(1, 256):
+            damaged = packed[:place] + bytes([packed[place] ^ change]) + packed[place + 1 :]
+            with contextlib.suppress(CorruptFile):
+                assert unpack_plane(damaged, 6, 9).shape == (6, 9)

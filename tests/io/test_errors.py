@@ -84,3 +84,16 @@ def test_odd_bytes_are_refused_or_read() -> None:
                 del odd[random.integers(len(odd)) :]
             with contextlib.suppress(CalotypeError):
                 read_image(BytesIO(bytes(odd)), max_pixels=1_000_000)
+
+
+def test_frames_that_cannot_be_counted_are_damage() -> None:
+    """Pillow looks through an animation only when it is asked how long it is."""
+    picture = Pillow.fromarray(RGB)
+    data = saved(RGB, "GIF", save_all=True, append_images=[picture.rotate(90), picture.rotate(180)])
+    refused = 0
+    for size in range(len(data)):
+        try:
+            read(data[:size])
+        except CalotypeError:
+            refused += 1
+    assert refused > len(data) / 2

@@ -143,6 +143,8 @@ def refuse_coded(name: str) -> None:
 
     if name == STREAM:
         start = b"" if sys.stdin is None else sys.stdin.buffer.peek(8)[:8]  # type: ignore[union-attr]
+    elif Path(name).is_fifo():  # what is looked at there is gone
+        return
     else:
         with open(name, "rb") as file:
             start = file.read(8)

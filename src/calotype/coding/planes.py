@@ -41,8 +41,9 @@ def unpack_plane(data: bytes, height: int, width: int) -> Plane:
     try:
         axes = FILTERS[data[0]]
         filtered = inflater.decompress(data[1:], height * width)
+        more = inflater.decompress(b"", 1)
     except (IndexError, zlib.error) as error:
         raise CorruptFile(f"damaged plane: {error}") from None
-    if len(filtered) != height * width or inflater.decompress(b"", 1) or not inflater.eof or inflater.unused_data:
+    if len(filtered) != height * width or more or not inflater.eof or inflater.unused_data:
         raise CorruptFile("plane has the wrong size")
     return _integrate(np.frombuffer(filtered, np.uint8).reshape(height, width), axes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Unsupported
+from ..errors import Unsupported, WrongType
 from ..image import Image, Metadata
 from . import density, exif
 from .errors import note
@@ -140,6 +140,8 @@ def _exif(image: Pillow.Image) -> bytes:
     block = image.info.get("exif")
     if isinstance(block, bytes):
         return block.removeprefix(exif.PREFIX)
+    if block is not None:
+        raise WrongType(f"exif of a Pillow image is bytes, not {type(block).__name__}")
     for key in ("Raw profile type exif", "Raw profile type APP1"):
         text = image.info.get(key)
         data = exif.of_hexadecimal(text) if isinstance(text, str) else b""
@@ -153,8 +155,11 @@ def _density(image: Pillow.Image) -> bytes | None:
     if "jfif_density" in info:
         (x, y), unit = info["jfif_density"], info["jfif_unit"]
         x, y = (2.54 * x, 2.54 * y) if unit == 2 else (x, y)
-    elif isinstance(info.get("dpi"), tuple) and image.format not in ("JPEG", "MPO"):  # theirs may be Exif's
-        (x, y), unit = map(float, info["dpi"]), 1
+    elif info.get("dpi") is not None and image.format not in ("JPEG", "MPO"):  # theirs may be Exif's
+        try:
+            (x, y), unit = map(float, info["dpi"]), 1
+        except (TypeError, ValueError):
+            raise WrongType(f"dpi of a Pillow image is two numbers, not {info['dpi']!r}") from None
     else:
         return None
     if not (0 < x < 1e6 and 0 < y < 1e6):

@@ -95,7 +95,9 @@ def _read(file: IO[bytes], max_pixels: int | None, exact: bool) -> Image:
     if start.startswith(tiff.SIGNATURES):
         return tiff.read(file, check, exact)
     declared, opened = _open(file, start)
-    check(*opened.size, 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1))
+    with decoding():  # some look for frames only when they are asked how many there are
+        frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+    check(*opened.size, frames)
     refuse_conversion(declared.converted, exact)
     for text in declared.notes:
         note(text)

@@ -329,3 +329,15 @@ def test_a_tile_with_a_bound_that_cannot_be_is_refused(change: tuple[int, int]) 
     sparse = layout.CodedPlane(layout.Values(0, 7, np.array([0, 7], np.uint16)), b"")
     with pytest.raises(CorruptFile, match="a map of its values beside a bound"):
         layout.CodedPlanes.parse(layout.CodedPlanes(5, 0, layout.Bound(2), [sparse]).pack(), 3, 1)
+
+
+def test_a_webp_tile_of_another_size_is_refused_however_large() -> None:
+    """Pillow has a limit of its own on pixels, which it raises in its own way."""
+    rgb = PIL.Image.fromarray(np.zeros((4, 4, 3), np.uint8))
+    stream = io.BytesIO()
+    rgb.save(stream, "WEBP", lossless=True)
+    data = bytearray(stream.getvalue())
+    place = data.index(b"VP8L") + 9
+    data[place : place + 4] = b"\xff\xff\xff\x0f"  # 14 bits of either side
+    with pytest.raises(CorruptFile, match="WebP"):
+        prism._decode_webp(bytes(data), (4, 4, 3))

@@ -252,7 +252,9 @@ def _decode_webp(body: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.uin
             if image.size != (width, height):
                 raise CorruptFile(f"a tile of {image.size} pixels where {(width, height)} belong")
             pixels = np.asarray(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (CorruptFile, MemoryError):
+        raise
+    except Exception as error:  # whatever Pillow raises is about the stream, its limit on pixels too
         raise CorruptFile(f"a tile's WebP stream is damaged: {error}") from None
     chosen = {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[channels]
     return np.ascontiguousarray(pixels[..., chosen])

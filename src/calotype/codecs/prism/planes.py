@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import CorruptFile
+from ...parallel import still_wanted
 from ._kernel import ffi, lib
 from .layout import EXACT, Bound
 
@@ -90,6 +91,7 @@ def code(planes: Sequence[Plane], threads: int) -> None:
     if threads == 1 or len(planes) == 1:
         for plane in planes:
             while not plane.done:
+                still_wanted()
                 plane.advance()
         return
     changed = threading.Condition()

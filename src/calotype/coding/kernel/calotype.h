@@ -16,10 +16,6 @@
 #define CALO_NOINLINE static
 #endif
 
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__) && !defined(CALO_PORTABLE)
-#define CALO_X86_64 1
-#endif
-
 enum {
     CALO_PRECISION = 14,                      /* a table's frequencies sum to 2^14 */
     CALO_TOTAL = 1 << CALO_PRECISION,

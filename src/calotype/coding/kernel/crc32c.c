@@ -1,5 +1,6 @@
 /* CRC-32C (Castagnoli): slice by 8, and the instruction of SSE4.2 where the processor has it. */
 #include "calotype.h"
+#include "processor.h"
 
 #ifdef CALO_X86_64
 #include <nmmintrin.h>
@@ -22,8 +23,7 @@ void calo_crc32c_prepare(void) {
         for (uint32_t k = 0; k < 256; k++)
             slices[s][k] = slices[s - 1][k] >> 8 ^ slices[0][slices[s - 1][k] & 0xff];
 #ifdef CALO_X86_64
-    __builtin_cpu_init();
-    hardware = __builtin_cpu_supports("sse4.2");
+    hardware = calo_processor() & CALO_SSE42;
 #endif
 }
 

@@ -2,6 +2,7 @@
 #include "field.h"
 
 #include "numbers.h"
+#include "processor.h"
 #include "rans.h"
 
 static int portable = 0;
@@ -9,8 +10,8 @@ static int portable = 0;
 void calo_field_portable(int yes) { portable = yes; }
 
 static const calo_arithmetic *choose_arithmetic(void) {
-#if defined(__x86_64__)
-    if (!portable && __builtin_cpu_supports("avx2")) return &calo_arithmetic_avx2;
+#ifdef CALO_X86_64
+    if (!portable && calo_processor() & CALO_AVX2) return &calo_arithmetic_avx2;
 #endif
     return &calo_arithmetic_plain;
 }

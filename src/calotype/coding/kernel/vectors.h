@@ -5,6 +5,10 @@
 
 #include "numbers.h"
 
+#if !defined(__GNUC__) && !defined(__clang__)
+#error "The kernels need the vector extension of GCC and Clang; on Windows compile them with clang-cl."
+#endif
+
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t masks __attribute__((vector_size(4 * LANES)));
 

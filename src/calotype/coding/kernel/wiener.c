@@ -1,5 +1,6 @@
 /* Planes of floats to bytes, filtered on the way. Compilers turn the inner loops into vectors by themselves. */
 #include "calotype.h"
+#include "processor.h"
 
 #include <string.h>
 
@@ -85,7 +86,7 @@ void calo_show(const float *plane, size_t height, size_t width, size_t top, size
     for (size_t j = 0; j < columns; j += BLOCK) {
         const size_t part = columns - j < BLOCK ? columns - j : BLOCK;
 #ifdef CALO_X86_64
-        if (__builtin_cpu_supports("avx2")) {
+        if (calo_processor() & CALO_AVX2) {
             show_avx2(&w, top, left + j, rows, part, taps, out + j * step, step, columns * step);
             continue;
         }

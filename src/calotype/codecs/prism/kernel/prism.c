@@ -1,4 +1,5 @@
 #include "plane.h"
+#include "processor.h"
 
 typedef int code_rows(prism_plane *, const prism_plane *, const prism_plane *, int);
 code_rows prism_code_quick, prism_code_4, prism_code_4_avx2, prism_code_8, prism_code_8_avx2;
@@ -145,8 +146,8 @@ prism_plane *prism_open(int width, int height, int depth, int low, int high, int
 
 static code_rows *choose_loop(const prism_plane *p) {
     if (!p->experts) return prism_code_quick;
-#if defined(__x86_64__)
-    if (!portable && __builtin_cpu_supports("avx2")) return p->experts == 4 ? prism_code_4_avx2 : prism_code_8_avx2;
+#ifdef CALO_X86_64
+    if (!portable && calo_processor() & CALO_AVX2) return p->experts == 4 ? prism_code_4_avx2 : prism_code_8_avx2;
 #endif
     return p->experts == 4 ? prism_code_4 : prism_code_8;
 }

@@ -1,6 +1,9 @@
-#ifdef __x86_64__
-#pragma GCC target("avx2")
+#include "processor.h"
+
+#ifdef CALO_X86_64
+#include "begin_avx2.h"
 #define EXPERTS 8
 #define CODE_ROWS prism_code_8_avx2
 #include "rows.h"
+#include "end_avx2.h"
 #endif
