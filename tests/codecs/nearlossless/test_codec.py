@@ -12,7 +12,7 @@ import torch
 import calotype
 from calotype.codec import Chunk, Host, Payload
 from calotype.codecs.nearlossless import codec as nearlossless
-from calotype.codecs.nearlossless.bins import Bins
+from calotype.codecs.nearlossless.bins import Bins, middles_of
 from calotype.codecs.nearlossless.freeze import thaw
 from calotype.codecs.nearlossless.layout import BASE, MISSING
 from calotype.codecs.nearlossless.networks import NearLossless
@@ -64,15 +64,15 @@ def photo() -> Bytes:
 
 @pytest.mark.parametrize("bound", [*range(8), 15, 42, 84, 85, 127, 128, 200, 254, 255])
 def test_every_sample_is_found_within_the_bound(bound: int) -> None:
-    """Each of 65,536 pairs of a sample and what the base has there."""
-    samples, picture = (part.astype(np.int32) for part in np.mgrid[:256, :256])
+    """Each of 65,536 pairs of a sample and the middle of its bin 0."""
+    samples, middles = (part.astype(np.int32) for part in np.mgrid[:256, :256])
     bins = Bins(bound)
-    symbols = bins.symbols_of(samples, picture)
+    symbols = bins.symbols_of(samples, middles)
     assert symbols.min() >= 0
     assert symbols.max() < bins.symbols
-    found = bins.samples_of(symbols, picture)
+    found = bins.samples_of(symbols, middles)
     assert np.abs(found - samples).max() <= bound
-    planes, base = (torch.from_numpy(part).float() for part in (samples, picture))
+    planes, base = (torch.from_numpy(part).float() for part in (samples, middles))
     as_trained = quantised(planes, base, torch.tensor(float(bound)))
     np.testing.assert_array_equal(found, as_trained.numpy())
 
@@ -81,20 +81,25 @@ def test_every_sample_is_found_within_the_bound(bound: int) -> None:
 def test_a_bin_has_the_probability_of_its_samples(bound: int) -> None:
     rng = np.random.default_rng(bound)
     count = 4000
-    picture = rng.integers(60, 190, count).astype(np.int32)
+    middles = rng.integers(60, 190, count).astype(np.int32)
     parameters = np.stack([
-        (picture << 6) + rng.integers(-600, 600, (3, count)),
-        rng.integers(30, 60, (3, count)),
+        (middles << 6) + rng.integers(-600, 600, (3, count)),
+        rng.integers(44, 64, (3, count)),
         rng.integers(1, 60000, (3, count)),
     ]).astype(np.int32)  # fmt: skip
     bins = Bins(bound)
-    symbols = bins.symbols_of(picture + rng.normal(0, 9, count).astype(np.int32), picture)
+    symbols = bins.symbols_of(middles + rng.normal(0, 9, count).astype(np.int32), middles)
     fine, total = Mixture(256, 3), np.zeros(count)
     for value in range(256):
-        there = bins.symbols_of(np.full_like(picture, value), picture) == symbols
-        total += there * 2.0 ** -fine.bits(np.full_like(picture, value), parameters)
-    coded = Mixture(bins.symbols, 3).bits(symbols, bins.parameters_of(parameters, picture))
+        there = bins.symbols_of(np.full_like(middles, value), middles) == symbols
+        total += there * 2.0 ** -fine.bits(np.full_like(middles, value), parameters)
+    coded = Mixture(bins.symbols, 3).bits(symbols, bins.parameters_of(parameters, middles))
     assert coded.sum() == pytest.approx(-np.log2(total).sum(), rel=COARSER)
+
+
+def test_middles_are_means() -> None:
+    parameters = np.array([[[640, -9000], [704, 90000]], [[9, 9], [9, 9]], [[1, 5], [3, 5]]], np.int32)
+    np.testing.assert_array_equal(middles_of(parameters), [11, 255])  # (640 + 3 * 704) / 4 / 64 = 10.75
 
 
 def test_phases_are_all_pixels_once() -> None:

@@ -25,7 +25,7 @@ from ...runtime.engine import Networks
 from ...tiled import check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
 from ...tiling import Grid, Tile
 from . import INFO
-from .bins import Bins
+from .bins import Bins, middles_of
 from .layout import EXACT, MODELLED, Layout
 from .recipe import Recipe
 from .units import (
@@ -251,8 +251,8 @@ class NearLosslessCodec:
             parameters[:, 0] += picture[(slice(colours), *place)][:, None] << LOCATION_BITS
 
             def code(plane: int, parameters: Int32, place: tuple[slice, slice] = place) -> Int32:
-                given, here = None if planes is None else planes[plane][place], picture[plane][place]
-                wanted = None if given is None else bins.symbols_of(given, here)
+                here = middles_of(parameters)
+                wanted = None if planes is None else bins.symbols_of(planes[plane][place], here)
                 symbols = coder.code(wanted, family, bins.parameters_of(parameters, here))
                 samples = bins.samples_of(symbols, here)
                 found[(0, plane, *place)] = samples
