@@ -32,7 +32,7 @@ Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
 
 NEAR = 2e-3  # of the code length: what the training's floating point and the coder's table may differ by
-COARSER = 0.01  # likewise, of bins: locations and scales are rounded once more
+COARSER = 0.03  # likewise, of bins: scales are rounded to eighths of an octave once more
 
 
 @pytest.fixture(autouse=True)
