@@ -56,6 +56,8 @@ class FileInfo:
     """Bits of the whole file per pixel, over all views."""
     chunks: tuple[tuple[str, int], ...]
     """Tag and bytes of the body of each chunk."""
+    layers: tuple[int, ...]
+    """Bytes of the body of each layer, the base first; empty where the codec has no layers or is not installed."""
     metadata: dict[str, int]
     """Bytes of `icc`, `exif`, `xmp`, `cicp`, `gamma`, `density`, where present."""
     max_error: int | None
@@ -154,6 +156,8 @@ def decode(data: Buffer, *, device: str | None = None, **options: Unpack[DecodeK
         Index of the view to decode, of files with several: a number, or (u, v) in a light field.
     layers, max_bytes
         Of codecs with layers: decode only so many of them, or those within the first bytes.
+    base
+        Decode only the first layer, the base, of codecs that have one; a file that is cut off after it will do.
     realism
         Of models that can choose: 0 is the most faithful image, 1 the most natural one.
     seed
@@ -220,8 +224,8 @@ def decode_progressive(
 ) -> Iterator[Image]:
     """Decode a file while its bytes arrive.
 
-    Yields an image whenever another layer is complete, of codecs with layers; of all others the one image at the end.
-    Other parameters, errors and warnings are those of `decode`.
+    Yields an image whenever another layer is complete, of codecs with layers, or once the base is, of those that have
+    one; then, if not yet shown, the image at the end. Other parameters, errors and warnings are those of `decode`.
 
     Parameters
     ----------
@@ -230,22 +234,28 @@ def decode_progressive(
     """
     wanted = DecodeOptions.of(**options)
     blocks = iter(lambda: stream.read(BLOCK), b"") if hasattr(stream, "read") else iter(stream)
-    data, shown, arrived = bytearray(), 0, _Layers()
+    data, shown, base_shown, arrived = bytearray(), 0, False, _Layers()
+    most = 1 if wanted.base else wanted.layers
     model: Model | None = None
     for block in blocks:
         data += block
         with memoryview(data) as whole, whole[: wanted.max_bytes] as start:
             layers = arrived.count(start)
-        layers = min(layers, wanted.layers or layers)
-        if layers > shown and (model is None or model.info.layered):
+        layers = min(layers, most or layers)
+        if layers > shown and (model is None or model.info.layered or (model.info.has_base and not base_shown)):
             file = CodedFile.parse(bytes(data[: wanted.max_bytes]), wanted)
             model = model or _model_of(file, device)
             if model.info.layered:
                 shown = layers
-                yield model.decode_file(CodedFile(file.header, file.chunks), replace(wanted, layers=layers))
-    if shown == 0 or shown < (wanted.layers or 0):
+                yield model.decode_file(CodedFile(file.header, file.chunks), replace(wanted, base=False, layers=layers))
+            elif model.info.has_base and not base_shown:
+                base_shown = True
+                yield model.decode_file(file, replace(wanted, base=True))
+    if base_shown and wanted.base:
+        return
+    if shown == 0 or shown < (most or 0):
         yield decode_with(bytes(data), wanted, device)  # all of it, or what is wrong with it
-    elif (cut := CodedFile.parse(bytes(data), wanted).cut) is not None and wanted.layers is None:
+    elif (cut := CodedFile.parse(bytes(data), wanted).cut) is not None and most is None:
         warnings.warn(PartialFile(f"{cut}; decoded its first layers, {shown} in number"), stacklevel=2)
 
 
@@ -406,9 +416,12 @@ def info(data: Buffer) -> FileInfo:
     """
     header, chunks = unpack(data, max_pixels=None)
     bound = Bound.of(chunks)
+    layers: tuple[int, ...] = ()
     try:
         card = registry.find_digest(header.codec, header.digest)
         name = card.name
+        if card.info.accepts("base"):
+            layers = tuple(len(chunk.body) for chunk in chunks if chunk.tag.isupper())
         if bound is None and card.info.lossless:
             bound = Bound(0, 0)
     except (UnsupportedFile, WeightsNotFound):
@@ -427,6 +440,7 @@ def info(data: Buffer) -> FileInfo:
         bytes=len(data),
         bpp=8 * len(data) / header.pixels,
         chunks=tuple((chunk.tag, len(chunk.body)) for chunk in chunks),
+        layers=layers,
         metadata={METADATA_TAGS[chunk.tag]: len(chunk.body) for chunk in chunks if chunk.tag in METADATA_TAGS},
         max_error=None if bound is None else bound.promised,
         largest_error=None if bound is None else bound.reached,

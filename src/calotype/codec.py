@@ -45,11 +45,15 @@ class CodecInfo:
     """Values of `effort` it takes; empty where there is no choice."""
     layered: bool = False
     """Whether each upper-case chunk is a layer: any number of the first ones decode, one more to a better image."""
+    has_base: bool = False
+    """Whether the first upper-case chunk decodes to a picture of its own, but only where the base is asked for."""
 
     def accepts(self, option: str) -> bool:
         """Whether it takes an option, by the field's name."""
         if option == "effort":
             return bool(self.efforts)
+        if option == "base":
+            return self.layered or self.has_base
         return option in self.takes or (self.layered and option in ("layers", "max_bytes"))
 
     def takes_image(self, image: Image) -> bool:

@@ -22,6 +22,7 @@ from .errors import (
     CorruptFile,
     Desync,
     PartialFile,
+    TruncatedFile,
     Unsupported,
     UnsupportedFile,
     WeightsNotFound,
@@ -149,7 +150,9 @@ class Model:
     def decode_file(self, file: CodedFile, options: DecodeOptions) -> Image:
         """Decode a parsed file, or as many of its layers as are there or asked for."""
         check_options(self.card, options)
-        if file.cut is not None and not self.info.layered:
+        if file.cut is not None and not (self.info.layered or options.base):
+            if self.info.has_base and any(chunk.tag.isupper() for chunk in file.chunks):
+                raise TruncatedFile(f"{file.cut}; its base is there, which decodes if asked for (base, --base)")
             raise file.cut
         header = file.header
         if header.wire_version > self.info.wire_version:
@@ -166,9 +169,11 @@ class Model:
     def _layers(self, file: CodedFile, options: DecodeOptions) -> tuple[Chunk, ...]:
         """The chunks that the codec gets to see."""
         coded = tuple(chunk for chunk in file.chunks if chunk.tag.isupper())
+        if file.cut is not None and not coded:
+            raise file.cut
+        if options.base:
+            return coded[:1]
         if file.cut is not None:
-            if not coded:
-                raise file.cut
             warnings.warn(PartialFile(f"{file.cut}; decoded its first layers, {len(coded)} in number"), stacklevel=2)
         if options.layers is None:
             return coded

@@ -184,6 +184,10 @@ class DecodeOptions:
     layers: int | None = field(
         default=None, metadata=_flag("--layers", least=1, help="Decode only so many layers, of files that have layers.")
     )
+    base: bool = field(
+        default=False,
+        metadata=_flag("--base", help="Decode only the first layer, of files that have layers, whole or cut off."),
+    )
     max_bytes: int | None = field(
         default=None,
         metadata=_flag(
@@ -213,6 +217,8 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
+        if self.base and self.layers is not None:
+            raise Unsupported("the base is the first layer; give only one of layers and base")
 
     @classmethod
     def of(cls, **keywords: Any) -> DecodeOptions:
@@ -231,6 +237,7 @@ class DecodeKeywords(TypedDict, total=False):
     region: Region | tuple[int, int, int, int] | None
     view: int | tuple[int, ...] | None
     layers: int | None
+    base: bool
     max_bytes: int | None
     realism: float | None
     seed: int | None

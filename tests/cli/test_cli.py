@@ -659,11 +659,18 @@ def test_layers_and_cut_files(run: Run, images: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(np.asarray(Pillow.open("cut.png")), first)
     (record,) = run("decode", "cut.calo", "-o", "cut.png", "-f", "--json").objects
     assert len(record["notes"]) == 1
+    for file in ("a", "cut"):
+        asked = run("decode", f"{file}.calo", "-o", f"{file}-base.png", "--base")
+        assert (asked.status, "note" in asked.err) == (0, False)
+        np.testing.assert_array_equal(np.asarray(Pillow.open(f"{file}-base.png")), first)
+    assert "only one of layers and base" in error_line(run("decode", "a.calo", "-o", "x.png", "--base", "--layers", 1))
+    assert "layers:   2: " in run("info", "a.calo").out
 
     assert run("encode", "in/a.png", "-o", "b.calo", "-m", MODEL).status == 0
     Path("cut.calo").write_bytes(Path("b.calo").read_bytes()[:-1])
     assert "cut off" in error_line(run("decode", "cut.calo", "-o", "x.png"))
     assert f"{MODEL} takes no layers" in error_line(run("decode", "b.calo", "-o", "x.png", "--layers", 1))
+    assert f"{MODEL} takes no base; leave it out" in error_line(run("decode", "b.calo", "-o", "x.png", "--base"))
 
 
 def test_existing_views_are_skipped(run: Run, texture: Callable[..., np.ndarray]) -> None:

@@ -217,7 +217,13 @@ def test_an_option_to_encode_is_taken_or_refused(
 
 @pytest.mark.parametrize(
     "options",
-    [DecodeOptions(layers=1), DecodeOptions(max_bytes=10_000), DecodeOptions(realism=0.5), DecodeOptions(seed=1)],
+    [
+        DecodeOptions(layers=1),
+        DecodeOptions(base=True),
+        DecodeOptions(max_bytes=10_000),
+        DecodeOptions(realism=0.5),
+        DecodeOptions(seed=1),
+    ],
     ids=lambda options: next(asked(options)),
 )
 def test_an_option_to_decode_is_taken_or_refused(
@@ -412,14 +418,34 @@ def test_layers_come_closer_and_closer(model: calotype.Model, texture: Texture) 
         calotype.decode(data, layers=count + 1)
 
 
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_the_base_decodes_alone(model: calotype.Model, texture: Texture, channels: int) -> None:
+    need(model.info.accepts("base"), "base")
+    pixels = texture(60, 50, channels)
+    data = model.encode(pixels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        base = calotype.decode_image(data, base=True).pixels
+        ends = [length for length, layers in _cuts(data) if layers == 1]
+        for length in (ends[0], ends[-1]):
+            np.testing.assert_array_equal(calotype.decode_image(data[:length], base=True).pixels, base)
+            (shown,) = calotype.decode_progressive([data[:length]], base=True)
+            np.testing.assert_array_equal(shown.pixels, base)
+        part = calotype.decode_image(data, base=True, region=(7, 8, 30, 20)).pixels
+    assert base.shape == pixels.shape
+    np.testing.assert_array_equal(part, base[8:28, 7:37])
+    assert np.mean((base.astype(float) - pixels) ** 2) < pixels.astype(float).var()
+    with pytest.raises(CorruptFile, match="cut off"):
+        calotype.decode(data[: ends[0] - 1], base=True)
+
+
 def test_a_file_decodes_while_it_arrives(model: calotype.Model, texture: Texture) -> None:
     data = model.encode(texture(30, 20, 3))
     pieces = [data[start : start + 7] for start in range(0, len(data), 7)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         images = [image.pixels for image in calotype.decode_progressive(pieces)]
-    layers = sum(tag.isupper() for tag, _ in calotype.info(data).chunks) if model.info.layered else 1
-    assert len(images) == layers
+    assert len(images) == max(1, len(calotype.info(data).layers))
     np.testing.assert_array_equal(images[-1], calotype.decode_image(data).pixels)
 
 

@@ -49,6 +49,8 @@ def describe(name: str, about: FileInfo) -> str:
         "chunks": f"{', '.join(parts)}; header and checksums {frame}",
         "metadata": ", ".join(blocks) or "none",
     }
+    if about.layers:
+        rows["layers"] = f"{len(about.layers)}: {', '.join(f'{size:,}' for size in about.layers)} bytes"
     if about.max_error:
         rows["error"] = f"no sample is off by more than {about.max_error}; the largest error is {about.largest_error}"
     return "\n".join(f"{key + ':':<10}{value}" for key, value in rows.items())

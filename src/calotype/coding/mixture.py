@@ -6,7 +6,7 @@ s + 1/2, with the tails at the ends. Everything is integers: `docs/reference/mix
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from ._kernel import ffi, lib
 from .tables import Floats, Int32, int32
-from .units import MAX_COMPONENTS, MIXTURE_PRECISION, MIXTURE_WEIGHTS, SCALES, SCALES_PER_OCTAVE
+from .units import (
+    COEFFICIENT_BITS,
+    LOCATION_BITS,
+    MAX_COMPONENTS,
+    MIXTURE_PRECISION,
+    MIXTURE_WEIGHTS,
+    SCALES,
+    SCALES_PER_OCTAVE,
+)
 
 MAX_SYMBOLS = lib.CALO_MIXTURE_SYMBOLS
 WEIGHT_MAX = 65535
@@ -64,6 +72,27 @@ def mixture_parameters(outputs: Sequence[npt.NDArray[np.float32]], channels: int
     parameters[:, 1] = scale
     parameters[:, 2] = _WEIGHTS[weight.astype(np.intp)]
     return parameters
+
+
+def code_following(code: Callable[[int, Int32], Int32], parameters: Int32, coefficients: Int32) -> None:
+    """Code channels one after the other; the locations of each move with how far those before are off theirs.
+
+    Parameters
+    ----------
+    code
+        `code(channel, parameters)` codes a channel and gives its values (*shape), in the unit of symbols.
+    parameters
+        (channels, 3, components, *shape) as of `Mixture`; locations are moved in place.
+    coefficients
+        (.., components, *shape), in 1/64: of the second channel after the first, of the third after the first and
+        after the second, and so on (Salimans et al. 2017, PixelCNN++, sec. 2.2).
+    """
+    following, off = iter(coefficients), list[Int32]()
+    for channel in range(len(parameters)):
+        if off:
+            moved = sum(next(following) * before for before in off)
+            parameters[channel, 0] += moved >> COEFFICIENT_BITS
+        off.append((code(channel, parameters[channel]) << LOCATION_BITS) - parameters[channel, 0])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Single planes (alpha), kept without loss: PNG's filters over a whole plane, then zlib."""
+"""Planes kept without loss, for alpha and for what is no photograph: PNG's filters over a whole plane, then zlib."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CorruptFile
+from .varint import join_records, split_records
 
 Plane = npt.NDArray[np.uint8]
+
+_HOPELESS = 1.1  # times the network's bytes: what a quick trial may need for the thorough one to be worth its time
 
 
 def _difference(plane: Plane, axes: tuple[int, ...]) -> Plane:
@@ -47,3 +50,23 @@ def unpack_plane(data: bytes, height: int, width: int) -> Plane:
     if len(filtered) != height * width or more or not inflater.eof or inflater.unused_data:
         raise CorruptFile("plane has the wrong size")
     return _integrate(np.frombuffer(filtered, np.uint8).reshape(height, width), axes)
+
+
+def pack_colours(pixels: Plane, below: int) -> bytes | None:
+    """(h, w, 3) -> green, and red and blue less green, as planes, if they become fewer bytes than `below`."""
+    quick = zlib.compress(np.diff(pixels, axis=1, prepend=np.uint8(0)).tobytes(), 1)
+    if len(quick) > _HOPELESS * below:
+        return None
+    green = pixels[..., 1]
+    planes = green, pixels[..., 0] - green, pixels[..., 2] - green  # modulo 256
+    packed = join_records([pack_plane(np.ascontiguousarray(plane)) for plane in planes])
+    return packed if len(packed) < below else None
+
+
+def unpack_colours(data: bytes, height: int, width: int) -> Plane:
+    """Undo `pack_colours`. Raises `CorruptFile`."""
+    records = split_records(data)
+    if len(records) != 3:
+        raise CorruptFile(f"{len(records)} planes of colour")
+    green, red, blue = (unpack_plane(record, height, width) for record in records)
+    return np.stack([red + green, green, blue + green], -1)

@@ -10,6 +10,8 @@ SCALES = 96
 SCALES_PER_OCTAVE = 8
 """Scale i of 0 .. 95 stands for 2**(i / 8 - 3) symbols."""
 MAX_COMPONENTS = 10
+COEFFICIENT_BITS = 6
+"""By how much a location moves with what was found before counts 1/64."""
 MIXTURE_PRECISION = 16
 """Frequencies of a mixture sum to 2**16."""
 

@@ -7,7 +7,8 @@ the exported integers.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,39 @@ def largest_sum(weight: Tensor, bias: Tensor, shift: int) -> float:
 def halves(x: Tensor) -> Tensor:
     """(b, c, h, w) signed integers -> (b, 2c, h, w) activations: the positive and the negative part."""
     return torch.cat([x, -x], 1).clamp(0, ACTIVATION_MAX)
+
+
+class ExactLog(nn.Module):
+    """Activations to logarithms that fill the range of activations: by a table, so exact."""
+
+    table: Tensor
+    slopes: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        values = torch.arange(ACTIVATION_MAX + 1, dtype=torch.float64)
+        unit = ACTIVATION_MAX / math.log2(ACTIVATION_MAX + 1)
+        self.register_buffer("table", torch.round(unit * torch.log2(values + 1)).float()[:, None], persistent=False)
+        self.register_buffer("slopes", (unit / math.log(2) / (values + 1)).float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activations (b, c, h, w) -> activations; gradients are those of the logarithm."""
+        if not x.requires_grad:
+            return F.embedding(x.long(), self.table).squeeze(-1)
+        return _Log.apply(x, self.table, self.slopes)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _Log(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, table: Tensor, slopes: Tensor) -> Tensor:
+        places = x.long()
+        ctx.save_for_backward(slopes[places])
+        return F.embedding(places, table).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return gradient * slopes, None, None
 
 
 class FrozenExactConv(nn.Module):

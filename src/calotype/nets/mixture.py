@@ -14,9 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..coding.units import LOCATION_UNIT, MIXTURE_PRECISION, SCALES, SCALES_PER_OCTAVE, WEIGHT_STEPS, WEIGHTS_PER_OCTAVE
+from ..coding.units import (
+    COEFFICIENT_BITS,
+    LOCATION_UNIT,
+    MIXTURE_PRECISION,
+    SCALES,
+    SCALES_PER_OCTAVE,
+    WEIGHT_STEPS,
+    WEIGHTS_PER_OCTAVE,
+)
 from .exact import ExactConv, Output
 from .fixed_point import ACTIVATION_BITS, WEIGHT_BITS
+from .straight_through import ste_floor
 
 # What exact layers give, in units that are learned about equally fast: locations 256 to the unit, all others 8.
 LOCATION = Output(WEIGHT_BITS - 2, -(2**15), 2**15)
@@ -33,7 +42,7 @@ _BITS = 1 / math.log(2)
 
 
 class MixtureHead(nn.Module):
-    """Features to the parameters of mixtures of logistics: three dilations side by side, then 1x1; exact.
+    """Features to the parameters of mixtures of logistics: dilated convolutions side by side, then 1x1; exact.
 
     Parameters
     ----------
@@ -48,6 +57,8 @@ class MixtureHead(nn.Module):
     coefficients
         Where coefficients start, in 1/64: how far the locations of a channel follow what was found in one before
         (Salimans et al. 2017, PixelCNN++, sec. 2.2). Empty: none.
+    dilations
+        Of the convolutions. Empty: none, and features go to the 1x1 ones.
     """
 
     def __init__(
@@ -58,10 +69,11 @@ class MixtureHead(nn.Module):
         components: int,
         narrowest: float,
         coefficients: Sequence[float] = (),
+        dilations: Sequence[int] = (1, 2, 4),
     ) -> None:
         super().__init__()
-        self.dilated = nn.ModuleList(ExactConv(features, width, 3, dilation=dilation) for dilation in (1, 2, 4))
-        hidden, count = 3 * width, channels * components
+        self.dilated = nn.ModuleList(ExactConv(features, width, 3, dilation=dilation) for dilation in dilations)
+        hidden, count = width * len(dilations) if dilations else features, channels * components
         self.location = ExactConv(hidden, count, output=LOCATION)
         self.scale = ExactConv(hidden, count, output=SCALE)
         self.weight = ExactConv(hidden, count, output=WEIGHT, bias=WEIGHT_STEPS / 2 / PARAMETERS_PER_REAL)
@@ -83,7 +95,7 @@ class MixtureHead(nn.Module):
 
         Channels are ordered channel, then component; weights are steps (`coding.units.MIXTURE_WEIGHTS`).
         """
-        hidden = torch.cat([layer(features) for layer in self.dilated], 1)
+        hidden = torch.cat([layer(features) for layer in self.dilated], 1) if len(self.dilated) else features
         outputs = self.location(hidden), self.scale(hidden), self.weight(hidden)
         return outputs if self.coefficient is None else (*outputs, self.coefficient(hidden))
 
@@ -129,3 +141,34 @@ def mixture_bits(symbols: Tensor, location: Tensor, scale: Tensor, weight: Tenso
     each symbol; and without that, so that symbols far from where they were expected have a gradient, too.
     """
     return _MixtureBits.apply(symbols, location, scale, weight, count)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def following_bits(
+    symbols: Tensor,
+    found: Tensor,
+    count: int,
+    location: Tensor,
+    scale: Tensor,
+    weight: Tensor,
+    coefficient: Tensor,
+) -> Tensor:
+    """`mixture_bits` of three channels of which each moves with how far those before are off their locations.
+
+    Parameters
+    ----------
+    symbols
+        (b, 3, h, w), 0 .. count - 1.
+    found
+        The same as a decoder knows them, which may be inexact.
+    location, scale, weight
+        (b, 3, k, h, w); locations count from symbol 0.
+    coefficient
+        (b, 3, k, h, w) in 1/64: of the second after the first, of the third after the first and after the second.
+    """
+    first, second, third = location.unbind(1)
+    second_first, third_first, third_second = coefficient.unbind(1)
+    a, b = (found[:, c, None] * LOCATION_UNIT for c in (0, 1))
+    off = a - first
+    second = second + ste_floor(second_first * off / 2**COEFFICIENT_BITS)
+    third = third + ste_floor((third_first * off + third_second * (b - second)) / 2**COEFFICIENT_BITS)
+    return mixture_bits(symbols, torch.stack([first, second, third], 1), scale, weight, count)

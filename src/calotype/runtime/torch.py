@@ -97,9 +97,29 @@ def _slice(attributes: Attributes, x: Tensor, starts: Tensor, ends: Tensor, axes
     return x[tuple(places)]
 
 
+_TYPES = {onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.INT64: torch.int64}
+
+
+def _cast(attributes: Attributes, x: Tensor) -> Tensor:
+    if attributes["to"] not in _TYPES:
+        raise Unsupported("the torch engine takes Cast to float and int64 only")
+    return x.to(_TYPES[attributes["to"]])
+
+
+def _gather(attributes: Attributes, x: Tensor, places: Tensor) -> Tensor:
+    if attributes.get("axis", 0) != 0:
+        raise Unsupported("the torch engine takes Gather along the first axis only")
+    return x[places]
+
+
+def _squeeze(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
+    return x.squeeze(tuple(axes.tolist()))
+
+
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Abs": lambda attributes, x: x.abs(),
     "Add": lambda attributes, a, b: a + b,
+    "Cast": _cast,
     "Clip": _clip,
     "Concat": lambda attributes, *xs: torch.cat(xs, attributes["axis"]),
     "Conv": _conv,
@@ -108,6 +128,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Div": _div,
     "Exp": lambda attributes, x: torch.exp(x),
     "Floor": lambda attributes, x: torch.floor(x),
+    "Gather": _gather,
     "LeakyRelu": lambda attributes, x: F.leaky_relu(x, attributes.get("alpha", 0.01)),
     "Log": lambda attributes, x: torch.log(x),
     "Mul": lambda attributes, a, b: a * b,
@@ -120,6 +141,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Sign": lambda attributes, x: torch.sign(x),
     "Slice": _slice,
     "Sqrt": lambda attributes, x: torch.sqrt(x),
+    "Squeeze": _squeeze,
     "Sub": lambda attributes, a, b: a - b,
     "Tanh": lambda attributes, x: torch.tanh(x),
     "Transpose": lambda attributes, x: x.permute(attributes["perm"]),

@@ -17,10 +17,10 @@ from calotype.codecs.l3c.layout import TILES
 from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
-from calotype.codecs.l3c.screen import pack_colours
 from calotype.codecs.l3c.training import bits
 from calotype.codecs.l3c.units import LEVEL_MAX, VALUE_UNIT
 from calotype.coding import BitCounter
+from calotype.coding.planes import pack_colours
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported
 from calotype.image import Image
 from calotype.options import DecodeOptions, EncodeOptions

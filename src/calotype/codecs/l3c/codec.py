@@ -15,7 +15,8 @@ import numpy.typing as npt
 from ...codec import CodecInfo, Host, Payload
 from ...coding import PRECISION, BitCounter, Coder, Decoder, Encoder, Mixture, Tables
 from ...coding.grey import pack_grey, unpack_grey
-from ...coding.mixture import mixture_parameters
+from ...coding.mixture import code_following, mixture_parameters
+from ...coding.planes import pack_colours, unpack_colours
 from ...coding.units import LOCATION_BITS
 from ...errors import CorruptFile
 from ...image import Image
@@ -27,9 +28,7 @@ from . import INFO
 from .known import Known, levels_of
 from .layout import TILES
 from .recipe import Recipe
-from .screen import pack_colours, unpack_colours
 from .units import (
-    COEFFICIENT_BITS,
     COLOUR_MAX,
     COLOURS,
     LATENTS,
@@ -186,21 +185,15 @@ class L3CCodec:
             decoded[found] = known.samples.transpose(1, 2, 0)[found // width // 2, found % width // 2]
             parameters, factors = _at(parameters, left), _at(factors, left)
         parameters = parameters.reshape(COLOURS, 3, self.recipe.mixtures, len(left))
-        green_red, blue_red, blue_green = factors.reshape(COLOURS, self.recipe.mixtures, len(left))
         given = None if pixels is None else pixels.reshape(-1, COLOURS)[left].astype(np.int32)
 
-        def code(colour: int) -> Int32:
-            """How far the colour lies from its locations, (components, n)."""
+        def code(colour: int, parameters: Int32) -> Int32:
             symbols = None if given is None else np.ascontiguousarray(given[:, colour])
-            symbols = coder.code(symbols, self._colours, parameters[colour])
+            symbols = coder.code(symbols, self._colours, parameters)
             decoded[left, colour] = symbols
-            return (symbols << LOCATION_BITS) - parameters[colour, 0]  # type: ignore[no-any-return]
+            return symbols
 
-        red = code(0)
-        parameters[1, 0] += green_red * red >> COEFFICIENT_BITS
-        green = code(1)
-        parameters[2, 0] += blue_red * red + blue_green * green >> COEFFICIENT_BITS
-        code(2)
+        code_following(code, parameters, factors.reshape(COLOURS, self.recipe.mixtures, len(left)))
         return decoded.reshape(height, width, COLOURS)
 
 

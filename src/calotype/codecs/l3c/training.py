@@ -9,15 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...coding.units import LOCATION_UNIT
-from ...nets.mixture import mixture_bits
+from ...nets.mixture import following_bits, mixture_bits
 from ...nets.objective import Objective
-from ...nets.straight_through import clamp_inward, ste_floor, ste_round
+from ...nets.straight_through import clamp_inward, ste_round
 from ...runtime.weights import Weights
 from .digits import are_exact, digits_of, nearest_colours
 from .freeze import freeze, thaw
 from .networks import L3C
 from .recipe import Recipe
-from .units import COEFFICIENT_BITS, COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, SCALES
+from .units import COLOUR_MAX, COLOURS, LATENTS, LEVEL_MAX, LEVELS, SCALES
 
 FREE_SHARE = 0.1  # of the loss, which is counted without a least frequency
 
@@ -26,13 +26,8 @@ def colour_bits(model: L3C, colours: Tensor, parameters: tuple[Tensor, ...]) -> 
     """`mixture_bits` of colours 0 .. 255 (b, 3, h, w); G's locations move with R, B's with both."""
     b, _, h, w = colours.shape
     location, scale, weight, coefficient = (p.reshape(b, COLOURS, model.recipe.mixtures, h, w) for p in parameters)
-    red, green, blue = (location + COLOUR_MAX * LOCATION_UNIT // 2).unbind(1)
-    green_red, blue_red, blue_green = coefficient.unbind(1)
-    r, g = (colours[:, c, None] * LOCATION_UNIT for c in (0, 1))
-    green = green + ste_floor(green_red * (r - red) / 2**COEFFICIENT_BITS)
-    moved = blue_red * (r - red) + blue_green * (g - green)
-    blue = blue + ste_floor(moved / 2**COEFFICIENT_BITS)
-    return mixture_bits(colours, torch.stack([red, green, blue], 1), scale, weight, COLOUR_MAX + 1)
+    location = location + COLOUR_MAX * LOCATION_UNIT // 2
+    return following_bits(colours, colours, COLOUR_MAX + 1, location, scale, weight, coefficient)
 
 
 def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:

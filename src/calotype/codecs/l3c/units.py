@@ -16,4 +16,3 @@ STRIDE = 2**SCALES  # padded sizes are multiples of it
 
 COLOURS = 3
 COLOUR_MAX = 255
-COEFFICIENT_BITS = 6  # coefficients of colours coded before count 1/64
