@@ -24,14 +24,16 @@ from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
 from ...options import DecodeOptions, EncodeOptions
 from ...runtime.engine import Networks
+from ...runtime.weights import REALISM
 from ...tiled import Halo, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal, strided
 from ...tiling import Grid, Span, Tile
 from . import INFO
 from .cells import parts_of, put_step, step_of
+from .condition import condition
 from .hidden import continue_smoothly
 from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
-from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
+from .scales import BIT_WORTH, LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
 if TYPE_CHECKING:
     from .refine import Refiner
@@ -42,7 +44,6 @@ ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
 FEW_PIXELS = 1 << 16  # of an image whose filter is fitted to all of them
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
-BIT_WORTH = 0.1, 0.04  # in squared error of a scaled latent of usual gain, at the lowest and highest rate; from tiles
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
 FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode; it serves PSNR
@@ -97,6 +98,8 @@ class VAECodec:
         self._weights = weights
         self._refiner_made: Refiner | None = None
         self._networks = Networks(weights, host.engine)
+        self._engine = host.engine
+        self._natural_made: Networks | None = None
         arrays = weights.arrays
         self._vectors = {name: arrays[name] for name in ("gain", "inverse_gain", "analysis_scale", "synthesis_scale")}
         self._side_tables = Tables.from_arrays(_prefixed(arrays, "side_"))
@@ -183,8 +186,9 @@ class VAECodec:
         if layout.taps and (len(layout.taps) != colours * len(WAYS) or payload.wire_version == STATIC):
             raise CorruptFile(f"the file has a filter of {len(layout.taps)} taps that is none of its kind")
         taps = np.frombuffer(layout.taps, np.int8).reshape(colours, -1) if layout.taps else None
-        threads = options.threads
-        self._networks.prepare("synthesis", threads)
+        threads, realism = options.threads, options.realism
+        natural = self._networks if realism is None else self._natural
+        (natural if realism else self._networks).prepare("synthesis", threads)
         padded = grid.padded(HYPER_STRIDE)
 
         def decode_latents(tile: Tile) -> Latents:
@@ -193,7 +197,7 @@ class VAECodec:
         latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
 
         def decode_tile(tile: Tile, threads: int) -> Pixels:
-            pixels = shown(*self._synthesise(latents, tile, layout.position, colours, threads), taps)
+            pixels = shown(*self._synthesise(latents, tile, layout.position, colours, threads, realism), taps)
             if has_alpha:
                 alpha = unpack_plane(grid.of(layout.alpha, tile), tile.y.size, tile.x.size)
                 pixels = np.concatenate([pixels, alpha[..., None]], -1)
@@ -261,13 +265,31 @@ class VAECodec:
                 ) from None
         return self._refiner_made
 
+    @property
+    def _natural(self) -> Networks:
+        """The second synthesis, opened when first asked for. Raises `Unsupported` where there is none."""
+        if self._natural_made is None:
+            if not self._weights.has_companion(REALISM):
+                raise Unsupported(
+                    f"vae.{self.recipe.name} has no second synthesis, no file of weights for {REALISM} beside its own; "
+                    f"leave out realism, or code with vae.swift, which has one"
+                )
+            self._natural_made = Networks(self._weights.companion(REALISM), self._engine)
+        return self._natural_made
+
     def _synthesise(
-        self, latents: Halo, tile: Tile, position: int, colours: int, threads: int
+        self, latents: Halo, tile: Tile, position: int, colours: int, threads: int, realism: float | None = None
     ) -> tuple[Floats, slice, slice]:
         """Colours (3, h, w) or their mean (1, h, w), about in [0, 1], of a tile with its halo; where the tile is."""
         rows, columns, decoded = latents.around(tile)
         y = decoded.astype(np.float32) * (self._vector("inverse_gain", position) / np.float32(LATENT_UNIT))
-        (x,) = self._networks.get("synthesis", threads)(y=y, scale=self._vector("synthesis_scale", position))
+        inputs = {"y": y, "scale": self._vector("synthesis_scale", position)}
+        networks = self._networks
+        if realism:
+            networks = self._natural
+            asked, rate = (np.full(1, value, np.float32) for value in (realism, position / self._last))
+            inputs["conditions"] = condition(asked, rate, np)
+        (x,) = networks.get("synthesis", threads)(**inputs)
         window: Floats = x[0] if colours == 3 else x[0].mean(0, keepdims=True)
         return window, tile.y.within(rows), tile.x.within(columns)
 
