@@ -8,5 +8,6 @@ INFO = CodecInfo(
     lossless=False,
     depths=frozenset({8}),
     takes=frozenset({"quality", "region", "realism"}),
+    takes_with=frozenset({"realism"}),
     efforts=frozenset(range(1, 10)),
 )

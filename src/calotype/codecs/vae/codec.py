@@ -267,13 +267,8 @@ class VAECodec:
 
     @property
     def _natural(self) -> Networks:
-        """The second synthesis, opened when first asked for. Raises `Unsupported` where there is none."""
+        """The second synthesis, opened when first asked for. Raises `WeightsNotFound` where there is none."""
         if self._natural_made is None:
-            if not self._weights.has_companion(REALISM):
-                raise Unsupported(
-                    f"vae.{self.recipe.name} has no second synthesis, no file of weights for {REALISM} beside its own; "
-                    f"leave out realism, or code with vae.swift, which has one"
-                )
             self._natural_made = Networks(self._weights.companion(REALISM), self._engine)
         return self._natural_made
 

@@ -46,9 +46,14 @@ def compare(a: Image, b: Image) -> Comparison:
     Unsupported
         They differ in size, mode or depth.
     """
+    check_alike(a, b)
+    return Comparison(_psnr(a, b), _ms_ssim(a, b), largest_error(a, b))
+
+
+def check_alike(a: Image, b: Image) -> None:
+    """Raise `Unsupported` if two images differ in size, mode or depth."""
     if (a.pixels.shape, a.depth) != (b.pixels.shape, b.depth):
         raise Unsupported(f"cannot compare {_describe(a)} with {_describe(b)}; make them alike first")
-    return Comparison(_psnr(a, b), _ms_ssim(a, b), largest_error(a, b))
 
 
 def psnr(a: Samples, b: Samples, peak: int = 255) -> float:
