@@ -43,6 +43,7 @@ STATIC = 1  # the wire version without adaptive tables and filters
 ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
 FEW_PIXELS = 1 << 16  # of an image whose filter is fitted to all of them
+MOST_NATURAL = 0.8  # part of the way from the first synthesis to the second that realism 1 goes; from tiles
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
@@ -187,8 +188,10 @@ class VAECodec:
             raise CorruptFile(f"the file has a filter of {len(layout.taps)} taps that is none of its kind")
         taps = np.frombuffer(layout.taps, np.int8).reshape(colours, -1) if layout.taps else None
         threads, realism = options.threads, options.realism
-        natural = self._networks if realism is None else self._natural
-        (natural if realism else self._networks).prepare("synthesis", threads)
+        self._networks.prepare("synthesis", threads)
+        if realism is not None:
+            self._natural.prepare("synthesis", threads)
+            taps = _faded(taps, realism)
         padded = grid.padded(HYPER_STRIDE)
 
         def decode_latents(tile: Tile) -> Latents:
@@ -279,12 +282,12 @@ class VAECodec:
         rows, columns, decoded = latents.around(tile)
         y = decoded.astype(np.float32) * (self._vector("inverse_gain", position) / np.float32(LATENT_UNIT))
         inputs = {"y": y, "scale": self._vector("synthesis_scale", position)}
-        networks = self._networks
+        (x,) = self._networks.get("synthesis", threads)(**inputs)
         if realism:
-            networks = self._natural
             asked, rate = (np.full(1, value, np.float32) for value in (realism, position / self._last))
             inputs["conditions"] = condition(asked, rate, np)
-        (x,) = networks.get("synthesis", threads)(**inputs)
+            (natural,) = self._natural.get("synthesis", threads)(**inputs)
+            x = x + np.float32(realism * MOST_NATURAL) * (natural - x)
         window: Floats = x[0] if colours == 3 else x[0].mean(0, keepdims=True)
         return window, tile.y.within(rows), tile.x.within(columns)
 
@@ -412,6 +415,11 @@ def _window(image: Image, padded: Grid, tile: Tile) -> _Window:
         pixels = continue_smoothly(pixels, seen)
     beyond = ((0, rows.size - pixels.shape[0]), (0, columns.size - pixels.shape[1]))
     return _Window(rows, columns, np.pad(pixels, (*beyond, (0, 0)), "edge"), np.pad(seen, beyond))
+
+
+def _faded(taps: Taps | None, realism: float) -> Taps | None:
+    """The filter, which was fitted to the faithful picture, for one that is less so; None for the most natural one."""
+    return None if taps is None or realism == 1 else np.rint(taps * (1 - realism)).astype(np.int8)
 
 
 def _code(coder: Coder, given: Integers | Targets | None, model: Model, index: Integers) -> Integers:

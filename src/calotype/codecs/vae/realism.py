@@ -1,8 +1,8 @@
 """A second synthesis for the latents of a trained `VAE`: from the most faithful picture to the most natural one.
 
 It starts as the first one and is trained by 150 * MSE + (beta / 2.56) * LPIPS, with a beta of its own for each crop
-(Iwai et al. 2024, CRDR, which takes the weights of Mentzer et al. 2020, HiFiC). Encoder and entropy networks do not
-change, and so neither do files.
+(Iwai et al. 2024, CRDR, which takes the weights of Mentzer et al. 2020, HiFiC), and against errors that are the same
+wherever they are. Encoder and entropy networks do not change, and so neither do files.
 
 Glossary: `realism` in [0, 1] is beta / BETA_MAX; `shipped` is the model whose latents are shown.
 """
@@ -14,18 +14,16 @@ from torch import Tensor, nn
 
 from ...errors import CalotypeError
 from ...nets.objective import Figures
-from ...nets.perceptual import Lpips
 from ...nets.residual import Block
 from .condition import CONDITIONS, condition
 from .forward import code
 from .networks import VAE, ShuffleSynthesis
-from .recipe import Recipe
+from .recipe import LATENT_STRIDE, Recipe
 
 BETA_MAX = 5.12  # Iwai et al. 2024, sec. 4
 SQUARED_ERROR, PERCEPTION = 150.0, 1 / 2.56  # what they weigh, likewise; for colours in [0, 1]
-SHIFT_MAX = (
-    16  # pixels that the perceptual network's grid moves by: its strides would favour patterns in step with them
-)
+STAMP = 3000.0  # what weighs an error that all cells of the latents' grid have alike, as no picture does
+SHIFT_MAX = 16  # pixels that the perceptual network's grid moves by, whose strides favour patterns in step with them
 HIDDEN = 64  # features between the conditions and the layers' scales
 
 
@@ -105,8 +103,8 @@ def _sizes(recipe: Recipe) -> tuple[object, ...]:
     return recipe.transform, recipe.width, recipe.blocks, recipe.latents, recipe.knots
 
 
-def realism_loss(lpips: Lpips, model: Realism, x: Tensor, rates: Tensor) -> tuple[Tensor, Figures]:
-    """Loss of a batch (b, 3, h, w) in [0, 1], and what to log.
+def realism_loss(lpips: nn.Module, model: Realism, x: Tensor, rates: Tensor) -> tuple[Tensor, Figures]:
+    """Loss of a batch (b, 3, h, w) in [0, 1], and what to log; `lpips` gives distances (b,) of two such.
 
     In training low rates are seen more often, where there is more to invent, and high realisms, as at 0 there is the
     first synthesis. In evaluation realism is 1.
@@ -118,10 +116,26 @@ def realism_loss(lpips: Lpips, model: Realism, x: Tensor, rates: Tensor) -> tupl
     shown = model.show(decoded, t, realism)
     mse = (shown - x).square().mean((1, 2, 3))
     distance = lpips.to(x.device)(*_moved(shown, x, model.training))
-    total = (SQUARED_ERROR * mse + PERCEPTION * BETA_MAX * realism * distance).mean()
+    stamp = _stamp(shown - x)
+    total = (SQUARED_ERROR * mse + PERCEPTION * BETA_MAX * realism * distance + STAMP * stamp).mean()
     psnr = -10 * mse.detach().clamp_min(1e-10).log10().mean()
     bpp = bits.mean() / (x.shape[2] * x.shape[3])
-    return total, {"bpp": bpp, "psnr": psnr, "lpips": distance.detach().mean()}
+    return total, {
+        "bpp": bpp,
+        "psnr": psnr,
+        "lpips": distance.detach().mean(),
+        "stamp": 255 * stamp.detach().mean().sqrt(),
+    }
+
+
+def _stamp(errors: Tensor) -> Tensor:
+    """Power of what is the same in all cells of errors (b, c, h, w): (b,).
+
+    Perceptual networks like texture, and the cheapest one is a pattern that every cell gets, whatever it shows.
+    """
+    b, c, h, w = errors.shape
+    cells = errors.reshape(b, c, h // LATENT_STRIDE, LATENT_STRIDE, w // LATENT_STRIDE, LATENT_STRIDE)
+    return cells.mean((2, 4)).square().mean((1, 2, 3))
 
 
 def _moved(a: Tensor, b: Tensor, at_random: bool) -> list[Tensor]:
