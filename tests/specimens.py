@@ -4,6 +4,7 @@ A codec offers them in `tests/codecs/<codec>/specimen.py`:
 
 - `RECIPES`, its recipes by name, made without PyTorch,
 - `build(recipe)`, a model to train, stirred as if it had been, and `freeze(model)`, its weights file,
+- `companions(weights)`, if there are any: files beside the weights, by kind,
 - `prepare(patch)`, if there is something to arrange before the specimens are used.
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from calotype.runtime.weights import Weights
+from calotype.runtime.weights import Weights, companion_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,10 +46,20 @@ def weights(name: str) -> Weights:
     return Weights(module.freeze(module.build(module.RECIPES[recipe])), name)
 
 
+@functools.cache
+def companions(name: str) -> dict[str, bytes]:
+    """What lies beside the weights of a specimen, by kind."""
+    module = specimen(name.partition(".")[0])
+    return module.companions(weights(name)) if hasattr(module, "companions") else {}
+
+
 def install(name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Put a specimen where calotype finds it, and prepare for its use."""
     codec, _, recipe = name.partition(".")
-    write_weights(folder / f"{recipe}.calow", weights(name))
+    path = folder / f"{recipe}.calow"
+    write_weights(path, weights(name))
+    for kind, data in companions(name).items():
+        companion_path(path, kind).write_bytes(data)
     patch.setenv("CALOTYPE_WEIGHTS", str(folder))
     if hasattr(specimen(codec), "prepare"):
         specimen(codec).prepare(patch)

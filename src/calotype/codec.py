@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .errors import WeightsNotFound
@@ -41,6 +42,8 @@ class CodecInfo:
     """Numbers of channels it takes; 2 and 4 have alpha."""
     takes: frozenset[str] = frozenset()
     """Names of the fields of `EncodeOptions` and `DecodeOptions` it takes, besides those that are met outside it."""
+    takes_with: frozenset[str] = frozenset()
+    """Those of `takes` that a model has only with a companion of that name beside its weights (`runtime.weights`)."""
     efforts: frozenset[int] = frozenset()
     """Values of `effort` it takes; empty where there is no choice."""
     layered: bool = False
@@ -56,9 +59,18 @@ class CodecInfo:
             return self.layered or self.has_base
         return option in self.takes or (self.layered and option in ("layers", "max_bytes"))
 
+    def without(self, options: frozenset[str]) -> CodecInfo:
+        """The same, of a model that lacks some options; the same object for the same ones."""
+        return _without(self, options) if options else self
+
     def takes_image(self, image: Image) -> bool:
         """Whether it can code images of this depth, with these views and channels."""
         return image.depth in self.depths and len(image.views) in self.views and image.channels in self.channels
+
+
+@cache
+def _without(info: CodecInfo, options: frozenset[str]) -> CodecInfo:
+    return replace(info, takes=info.takes - options)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ class Model:
 
     @property
     def info(self) -> CodecInfo:
-        """What its codec can do."""
-        return self.codec.info
+        """What its codec can do with it."""
+        return self.card.info
 
     def encode(self, image: ImageLike, quality: float | None = None, **options: Unpack[EncodeKeywords]) -> bytes:
         """Code an image into the bytes of a file; as `calotype.encode`."""

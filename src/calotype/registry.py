@@ -66,8 +66,13 @@ class ModelInfo:
 
     @property
     def info(self) -> CodecInfo:
-        """What its codec can do."""
-        return codec_info(self.codec)
+        """What its codec can do with it."""
+        info, weights = codec_info(self.codec), self.weights
+        return info.without(
+            frozenset(
+                kind for kind in info.takes_with if weights is None or not companion_path(weights, kind).is_file()
+            )
+        )
 
     def reads_files_of(self, codec: str, digest: bytes) -> bool:
         """Whether it decodes files of that codec with that digest."""

@@ -238,6 +238,21 @@ def test_an_option_to_decode_is_taken_or_refused(
         model.decode_with(data, options)
 
 
+def test_realism_begins_at_what_there_is_without(model: calotype.Model, texture: Texture) -> None:
+    need(model.info.accepts("realism"), "realism")
+    for channels in (1, 3, 4):
+        data = model.encode(texture(70, 90, channels))
+        plain = model.decode(data)
+        np.testing.assert_array_equal(model.decode(data, realism=0), plain)
+        changes = [np.abs(model.decode(data, realism=value).astype(int) - plain).mean() for value in (0.2, 0.6, 1)]
+        assert 0 < changes[0] < changes[1] < changes[2]
+        region = model.decode(data, realism=1, region=(8, 16, 40, 30))
+        np.testing.assert_array_equal(region, model.decode(data, realism=1)[16:46, 8:48])
+    for value in (-0.1, 1.5, float("nan")):
+        with pytest.raises(Unsupported, match=r"realism .*: it must be 0 to 1"):
+            model.decode(data, realism=value)
+
+
 def test_declared_options_exist(model: calotype.Model) -> None:
     assert model.info.takes <= flags(EncodeOptions).keys() | flags(DecodeOptions).keys()
     assert model.info is model.card.info

@@ -18,9 +18,10 @@ if TYPE_CHECKING:  # what mypy is asked here: a codec that does not conform is a
     from calotype.codecs.rnn.networks import RNN
     from calotype.codecs.vae import training as vae
     from calotype.codecs.vae.networks import VAE
+    from calotype.codecs.vae.realism import Realism
     from calotype.train.protocol import Training
 
-    VAE_TRAINING: Training[VAE] = vae.TRAINING
+    VAE_TRAINING: Training[VAE | Realism] = vae.TRAINING
     L3C_TRAINING: Training[L3C] = l3c.TRAINING
     RNN_TRAINING: Training[RNN] = rnn.TRAINING
     DEFLATE_TRAINING: Training[Coarsest] = DeflateTraining()

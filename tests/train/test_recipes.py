@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.train.toys import Clock
 
 FOLDER = Path(calotype.codecs.__file__ or "").parent
 TOO_LARGE = {"rnn.paper"}  # a step takes most of a minute; its parts are those of rnn.compact
+PERCEIVED = {"vae.swift-realism"}  # by networks that are no part of this package; its loss hangs on what is drawn
 RECIPES = sorted({f"{path.parts[-3]}.{path.stem}" for path in FOLDER.glob("*/recipes/*.toml")} - TOO_LARGE)
 
 
@@ -29,6 +31,8 @@ def crop_side(training: Training[nn.Module], model: nn.Module, name: str) -> int
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_trains(name: str, clock: Clock, images: Path, tmp_path: Path) -> None:
+    if name in PERCEIVED and not Path(os.environ.get("CALOTYPE_DATA", "nowhere"), "..", "perceptual").is_dir():
+        pytest.skip("CALOTYPE_DATA names no folder with ../perceptual beside it")
     training, recipe = codec_training(name)
     side = crop_side(training, training.build(recipe), name)
     run = Run(name, [images], tmp_path, Schedule(2, batch=1, crop=side, late_crop=side, rescale=1), log_every=1)
@@ -45,7 +49,7 @@ def test_recipe_trains(name: str, clock: Clock, images: Path, tmp_path: Path) ->
     assert throughput["of_matrix_product"] > 0
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - PERCEIVED))
 def test_steps_lower_the_loss(name: str) -> None:
     torch.manual_seed(0)
     training, recipe = codec_training(name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .failures import need, say
+from .options import Perceptual
 from .progress import bench_bar
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def bench(
         str,
         typer.Option(metavar="LIST", help="As psnr, psnr_y, ms_ssim, largest_error, lpips_squeeze, ssimulacra2."),
     ] = "",
+    perceptual: Perceptual = None,
     qualities: Annotated[str, typer.Option(metavar="LIST", help="Ladder of lossy models. Default: 0,10,...,100.")] = "",
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Codings at a time; 0: as many as cores.")] = 0,
     speed: Annotated[
@@ -72,7 +74,7 @@ def bench(
     need("pyarrow")
     found = find_images(images, _shape(views), rgb=rgb)
     subjects = _subjects(codecs, rivals, _numbers(qualities))
-    chosen = find_metrics(_words(metrics) or DEFAULT_METRICS)
+    chosen = find_metrics(_words(metrics) or DEFAULT_METRICS, perceptual)
     with bench_bar("measuring") as advance:
         rows = measure(
             found,

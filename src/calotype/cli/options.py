@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -34,6 +35,12 @@ Device = Annotated[
     typer.Option(metavar="NAME", help="Run networks with PyTorch on cpu, cuda, cuda:1 ... Default: ONNX Runtime."),
 ]
 Strip = Annotated[bool, typer.Option("--strip", help="Leave out all metadata: colour profile, Exif, XMP and others.")]
+Perceptual = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="SqueezeNet's weights, for LPIPS and distances of patches. Default: beside CALOTYPE_DATA."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per input on stdout.")]
 
 

@@ -18,6 +18,10 @@ def train(
         str, typer.Option(help="Length of the run, as in 40m or 1h30m; the schedule ends with it.")
     ] = "40m",
     init: Annotated[Path | None, typer.Option(help="Weights (.calow) to start from.")] = None,
+    perceptual: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the networks of a perceptual loss. Default: beside that in CALOTYPE_DATA."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     rate: Annotated[
         float, typer.Option(help="Highest learning rate; to go on from good weights, about 4e-4.")
@@ -78,6 +82,7 @@ def train(
         device=device,
         seed=seed,
         init=init,
+        perceptual=perceptual,
         pieces=pieces,
         half=half,
         compile=compile,

@@ -6,7 +6,10 @@ linear weights; backbone SqueezeNet 1.1 (Iandola et al. 2016). Values of differe
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +18,8 @@ from torch import Tensor, nn
 
 from ..errors import WeightsNotFound
 
+DATA = "CALOTYPE_DATA"  # names the folder with the images for measuring and training
+FOLDER = "perceptual"  # beside that
 BACKBONE, LINEAR = "squeezenet1_1.npz", "lpips_squeeze_linear.npz"
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of inputs in [-1, 1]: ImageNet's mean and deviation
@@ -80,6 +85,10 @@ class Lpips(nn.Module):
             distances.append((weight * difference).sum(dim=1).mean(dim=(1, 2)))
         return torch.stack(distances).sum(dim=0)
 
+    def describe(self, x: Tensor) -> Tensor:
+        """What is in a batch (b, 3, h, w) of RGB in [0, 1]: its last features, means over the positions, (b, 512)."""
+        return self._features(x)[-1].mean(dim=(2, 3))
+
     def _features(self, x: Tensor) -> list[Tensor]:
         x = (2 * x - 1 - self.shift) / self.scale
         found = []
@@ -88,6 +97,28 @@ class Lpips(nn.Module):
             if index in TAPS:
                 found.append(x)
         return found
+
+
+def perceptual_folder(given: Path | None = None) -> Path:
+    """The given folder of weights, else the one beside that in CALOTYPE_DATA. Raises `WeightsNotFound`."""
+    if given is not None:
+        return given
+    if not (data := os.environ.get(DATA)):
+        raise WeightsNotFound(
+            f"LPIPS needs a folder with {BACKBONE} and {LINEAR}: name it, or set {DATA} to the folder that it is beside"
+        )
+    return Path(data) / ".." / FOLDER
+
+
+def open_lpips(folder: Path | None = None) -> Lpips:
+    """The network of a folder, as `perceptual_folder` finds it; read once. Raises `WeightsNotFound`."""
+    return _open(perceptual_folder(folder))
+
+
+@cache
+def _open(folder: Path) -> Lpips:
+    network: Any = Lpips(folder)  # the types of `to` do not know memory_format
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return]  # as images are: less time
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from .vetting import check_network
 
 FORMAT = 1  # of the archive
 DIGEST_BYTES = 4  # of SHA-256, as they stand in every coded file
-COMPANION_ENDING = ".int8.calow"  # in place of .calow
+INT8, REALISM = "int8", "realism"
+COMPANIONS = (INT8, REALISM)
+"""What may lie beside a weights file, and stand for some of its networks, none of which decides integers of a file."""
+_MAKERS = {INT8: "quantise", REALISM: "export"}
 LARGEST = 1 << 29  # bytes that the parts of an archive may unfold to
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same weights give the same archive
 # What zipfile raises for damaged archives: no such part, bad structure, codes, methods, encryption, cut data.
@@ -54,25 +57,34 @@ class Weights:
     """Where it came from, for messages."""
     int8: Weights | None = None
     """Its companion: int8 versions of networks that decide no integers of a file. The digest does not cover it."""
+    path: Path | None = None
+    """Where it lies, companions beside it; None if only in memory."""
 
     @classmethod
     def open(cls, path: Path, int8: bool = False) -> Weights:
         """Read a weights file, with its companion if `int8` says so."""
-        if not int8:
-            return cls(_read(path), str(path))
-        beside = companion_path(path)
-        weights = cls(_read(path), str(path), cls(_read(beside), str(beside)))
-        weights._check_companion()
-        return weights
+        weights = cls(_read(path), str(path), path=path)
+        return replace(weights, int8=weights.companion(INT8)) if int8 else weights
 
-    def _check_companion(self) -> None:
-        assert self.int8 is not None
-        of = self.int8._meta.get("companion_of")
-        if of != self.digest.hex():
+    def has_companion(self, kind: str) -> bool:
+        """Whether a companion of that kind lies beside it."""
+        return self.path is not None and companion_path(self.path, kind).is_file()
+
+    def companion(self, kind: str) -> Weights:
+        """A companion beside it: other networks, bound to this file by its digest, for the same integers.
+
+        Raises `WeightsNotFound` if there is none, `CorruptFile` if it belongs to other weights.
+        """
+        if self.path is None:
+            raise WeightsNotFound(f"{self.name} lies in no folder that could hold its {kind} networks")
+        beside = companion_path(self.path, kind)
+        found = Weights(_read(beside), str(beside), path=beside)
+        if (found.companion_of, found.kind) != (self.digest.hex(), kind):
             raise CorruptFile(
-                f"{self.int8.name} belongs to weights {of}, but {self.name} is {self.digest.hex()} or damaged; "
-                "remove the former, or make it again with `calotype quantise`"
+                f"{found.name} belongs to weights {found.companion_of}, but {self.name} is {self.digest.hex()} or "
+                f"damaged; remove the former, or make it again with `calotype {_MAKERS[kind]}`"
             )
+        return found
 
     @cached_property
     def digest(self) -> bytes:
@@ -97,6 +109,17 @@ class Weights:
         if meta["format"] != FORMAT:
             raise UnsupportedFile(f"{self.name} is a weights file of format {meta['format']}; update calotype")
         return meta
+
+    @property
+    def companion_of(self) -> str | None:
+        """Digest of the weights that this is a companion of, hexadecimal; None of whole models."""
+        of = self._meta.get("companion_of")
+        return None if of is None else str(of)
+
+    @property
+    def kind(self) -> str:
+        """What kind of companion it is."""
+        return str(self._meta.get("kind", INT8))
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -139,14 +162,26 @@ def pack_weights(
     return _pack({"recipe": dict(recipe)}, networks, {"arrays.npz": bundle.getvalue()})
 
 
-def pack_companion(weights: Weights, networks: Mapping[str, bytes]) -> bytes:
-    """Build the int8 companion of a weights file: networks that stand for some of its own."""
-    return _pack({"companion_of": weights.digest.hex()}, networks, {})
+def pack_companion(
+    digest: bytes, networks: Mapping[str, bytes], kind: str = INT8, recipe: Mapping[str, Any] | None = None
+) -> bytes:
+    """Build a companion of the weights file with that digest: networks that stand for some of its own.
+
+    A recipe is what a companion that was trained came from.
+    """
+    meta = {"companion_of": digest.hex()} | ({} if kind == INT8 else {"kind": kind})
+    return _pack(meta if recipe is None else meta | {"recipe": dict(recipe)}, networks, {})
 
 
-def companion_path(path: Path) -> Path:
-    """Where the int8 companion of a weights file lies, if there is one."""
-    return path.with_suffix(COMPANION_ENDING)
+def rebind(companion: Weights, digest: bytes) -> bytes:
+    """The same companion for another weights file, whose networks are those of the one before."""
+    networks = {name: companion.network(name) for name in companion.networks}
+    return pack_companion(digest, networks, companion.kind, companion._meta.get("recipe"))
+
+
+def companion_path(path: Path, kind: str = INT8) -> Path:
+    """Where a companion of a weights file lies, if there is one."""
+    return path.with_suffix(f".{kind}{path.suffix}")
 
 
 def _open_archive(data: bytes, origin: str) -> zipfile.ZipFile:

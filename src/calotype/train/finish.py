@@ -11,7 +11,7 @@ import tomli_w
 from ..errors import Unsupported
 from ..image import Pixels
 from ..registry import ModelInfo, find
-from ..runtime.weights import Weights, companion_path, pack_companion
+from ..runtime.weights import COMPANIONS, Weights, companion_path, rebind
 from .data import load_tiles
 from .protocol import codec_part
 
@@ -53,14 +53,13 @@ def adapt_model(model: str, data: list[Path], count: int) -> Path:
     tiles = _spread(data, count)
     data_after: bytes = codec.adapt(before, tiles)
     after = Weights(data_after, str(path))
-    beside = companion_path(path)
-    if beside.exists():
-        int8 = Weights.open(path, int8=True).int8
-        assert int8 is not None
-        companion = pack_companion(after, {name: int8.network(name) for name in int8.networks})
-    path.write_bytes(data_after)
-    if beside.exists():
-        beside.write_bytes(companion)
+    companions = {
+        companion_path(path, kind): rebind(before.companion(kind), after.digest)
+        for kind in COMPANIONS
+        if before.has_companion(kind)
+    }
+    for place, content in ({path: data_after} | companions).items():
+        place.write_bytes(content)
     reads = [*card.card.get("reads", ()), *([] if codec.adapts(before) else [card.digest.hex()])]
     _rewrite(card, digest=after.digest.hex(), reads=reads, bytes=len(data_after), adaptive={"tiles": len(tiles)})
     return path

@@ -24,7 +24,7 @@ from ..registry import codec_info
 from ..runtime.weights import Weights
 from .data import cut_crops, draw_places, draw_side, load_tiles, load_whole, shrink
 from .group import Group
-from .protocol import Training, codec_training
+from .protocol import Training, codec_training, with_perceptual
 from .schedule import WHOLE, Schedule
 from .state import STATE, has_state, load_state, save_state, split_state
 from .step import Step
@@ -52,6 +52,8 @@ class Run:
     seed: int = 0
     init: Path | None = None
     """Weights file to start from instead of fresh parameters."""
+    perceptual: Path | None = None
+    """Folder of the networks of a perceptual loss, for models that have one. None: beside that in CALOTYPE_DATA."""
     pieces: Path | None = None
     """Folder that gets a copy of every saved state in pieces of 15 MiB."""
     half: bool | None = None
@@ -87,6 +89,8 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
     the model does not take crops of that size.
     """
     training, recipe = codec_training(run.model)
+    if run.perceptual is not None:
+        training = with_perceptual(training, run.perceptual)
     group = Group(run.device)
     try:
         # TensorFloat-32 has too few digits for exact networks: training would see other integers than the export.

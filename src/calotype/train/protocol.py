@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from torch import nn
 
 from .. import registry
-from ..errors import CalotypeError, UnsupportedFile
+from ..errors import CalotypeError, Unsupported, UnsupportedFile
 from ..nets.objective import Model, Objective
 from ..runtime.weights import Weights
 
@@ -61,6 +63,17 @@ def codec_training(model: str) -> tuple[Training[nn.Module], str]:
         raise CalotypeError(f"{model}: no codec {codec!r} that can be trained is installed")
     training: Training[nn.Module] = part.TRAINING
     return training, recipe
+
+
+def with_perceptual(training: Training[nn.Module], folder: Path) -> Training[nn.Module]:
+    """The same with a folder of its own for a perceptual loss: a dataclass with a field `perceptual`.
+
+    Raises `Unsupported` if it has none.
+    """
+    part: Any = training
+    if not hasattr(part, "perceptual"):
+        raise Unsupported("models of this codec are not trained by a perceptual network; leave that folder out")
+    return cast("Training[nn.Module]", replace(part, perceptual=folder))
 
 
 def codec_part(codec: str, part: str) -> Any:

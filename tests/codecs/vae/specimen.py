@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy.typing as npt
 import pytest
 
 from calotype.codecs.vae.recipe import Recipe
-from calotype.runtime.weights import Weights
+from calotype.runtime.weights import REALISM, Weights
 from tests.specimens import stir
 
 if TYPE_CHECKING:
     from calotype.codecs.vae.networks import VAE
+    from calotype.codecs.vae.realism import Realism
 
 SMALL = Recipe(
     name="small",
@@ -55,6 +57,26 @@ def freeze(model: VAE) -> bytes:
     from calotype.codecs.vae.freeze import freeze
 
     return adapt(Weights(freeze(model), model.recipe.name), map(drawn, range(3)))
+
+
+def companions(weights: Weights) -> dict[str, bytes]:
+    """A second synthesis, which learned nothing in particular."""
+    from calotype.codecs.vae.freeze import freeze_realism
+
+    return {REALISM: freeze_realism(second_synthesis(weights, 0.01))}
+
+
+def second_synthesis(weights: Weights, noise: float) -> Realism:
+    """Of these weights, stirred so much."""
+    import torch
+
+    from calotype.codecs.vae.freeze import thaw
+    from calotype.codecs.vae.realism import Realism
+
+    torch.manual_seed(1)
+    model = Realism(replace(SMALL, name="small-realism", of=SMALL.name), thaw(weights), weights.digest)
+    stir(model, noise)
+    return model
 
 
 def drawn(seed: int) -> npt.NDArray[np.uint8]:

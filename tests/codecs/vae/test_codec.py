@@ -17,6 +17,7 @@ from calotype.codecs.vae.cells import put_step, step_of
 from calotype.codecs.vae.freeze import freeze, thaw
 from calotype.codecs.vae.layout import Layout
 from calotype.codecs.vae.recipe import Recipe
+from calotype.codecs.vae.scales import BIT_WORTH
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported
 from calotype.image import Image
 from calotype.options import DecodeOptions, EncodeOptions, Region
@@ -179,7 +180,7 @@ def test_recipes_refuse_unknown_keys() -> None:
 def test_latents_that_count_little_are_rounded_to_zero_first(codec: vae.VAECodec) -> None:
     worth = codec._bit_worth(codec._position(100))[0, :, 0, 0]
     gains = codec._vectors["inverse_gain"][-1]
-    assert np.median(worth) == pytest.approx(vae.BIT_WORTH[1], rel=0.1)
+    assert np.median(worth) == pytest.approx(BIT_WORTH[1], rel=0.1)
     np.testing.assert_array_equal(np.argsort(worth, kind="stable"), np.argsort(-np.abs(gains), kind="stable"))
 
 

@@ -7,6 +7,7 @@ INFO = CodecInfo(
     wire_version=2,
     lossless=False,
     depths=frozenset({8}),
-    takes=frozenset({"quality", "region"}),
+    takes=frozenset({"quality", "region", "realism"}),
+    takes_with=frozenset({"realism"}),
     efforts=frozenset(range(1, 10)),
 )

@@ -24,14 +24,16 @@ from ...image import Image, Pixels
 from ...nets.fixed_point import ACTIVATION_MAX
 from ...options import DecodeOptions, EncodeOptions
 from ...runtime.engine import Networks
+from ...runtime.weights import REALISM
 from ...tiled import Halo, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal, strided
 from ...tiling import Grid, Span, Tile
 from . import INFO
 from .cells import parts_of, put_step, step_of
+from .condition import condition
 from .hidden import continue_smoothly
 from .layout import Layout
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
-from .scales import LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
+from .scales import BIT_WORTH, LATENT_UNIT, RATE_UNIT, SYMBOL_MAX
 
 if TYPE_CHECKING:
     from .refine import Refiner
@@ -41,8 +43,8 @@ STATIC = 1  # the wire version without adaptive tables and filters
 ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
 FEW_PIXELS = 1 << 16  # of an image whose filter is fitted to all of them
+MOST_NATURAL = 0.8  # part of the way from the first synthesis to the second that realism 1 goes; from tiles
 HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
-BIT_WORTH = 0.1, 0.04  # in squared error of a scaled latent of usual gain, at the lowest and highest rate; from tiles
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
 FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode; it serves PSNR
@@ -97,6 +99,8 @@ class VAECodec:
         self._weights = weights
         self._refiner_made: Refiner | None = None
         self._networks = Networks(weights, host.engine)
+        self._engine = host.engine
+        self._natural_made: Networks | None = None
         arrays = weights.arrays
         self._vectors = {name: arrays[name] for name in ("gain", "inverse_gain", "analysis_scale", "synthesis_scale")}
         self._side_tables = Tables.from_arrays(_prefixed(arrays, "side_"))
@@ -183,8 +187,11 @@ class VAECodec:
         if layout.taps and (len(layout.taps) != colours * len(WAYS) or payload.wire_version == STATIC):
             raise CorruptFile(f"the file has a filter of {len(layout.taps)} taps that is none of its kind")
         taps = np.frombuffer(layout.taps, np.int8).reshape(colours, -1) if layout.taps else None
-        threads = options.threads
+        threads, realism = options.threads, options.realism
         self._networks.prepare("synthesis", threads)
+        if realism is not None:
+            self._natural.prepare("synthesis", threads)
+            taps = _faded(taps, realism)
         padded = grid.padded(HYPER_STRIDE)
 
         def decode_latents(tile: Tile) -> Latents:
@@ -193,7 +200,7 @@ class VAECodec:
         latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
 
         def decode_tile(tile: Tile, threads: int) -> Pixels:
-            pixels = shown(*self._synthesise(latents, tile, layout.position, colours, threads), taps)
+            pixels = shown(*self._synthesise(latents, tile, layout.position, colours, threads, realism), taps)
             if has_alpha:
                 alpha = unpack_plane(grid.of(layout.alpha, tile), tile.y.size, tile.x.size)
                 pixels = np.concatenate([pixels, alpha[..., None]], -1)
@@ -261,13 +268,26 @@ class VAECodec:
                 ) from None
         return self._refiner_made
 
+    @property
+    def _natural(self) -> Networks:
+        """The second synthesis, opened when first asked for. Raises `WeightsNotFound` where there is none."""
+        if self._natural_made is None:
+            self._natural_made = Networks(self._weights.companion(REALISM), self._engine)
+        return self._natural_made
+
     def _synthesise(
-        self, latents: Halo, tile: Tile, position: int, colours: int, threads: int
+        self, latents: Halo, tile: Tile, position: int, colours: int, threads: int, realism: float | None = None
     ) -> tuple[Floats, slice, slice]:
         """Colours (3, h, w) or their mean (1, h, w), about in [0, 1], of a tile with its halo; where the tile is."""
         rows, columns, decoded = latents.around(tile)
         y = decoded.astype(np.float32) * (self._vector("inverse_gain", position) / np.float32(LATENT_UNIT))
-        (x,) = self._networks.get("synthesis", threads)(y=y, scale=self._vector("synthesis_scale", position))
+        inputs = {"y": y, "scale": self._vector("synthesis_scale", position)}
+        (x,) = self._networks.get("synthesis", threads)(**inputs)
+        if realism:
+            asked, rate = (np.full(1, value, np.float32) for value in (realism, position / self._last))
+            inputs["conditions"] = condition(asked, rate, np)
+            (natural,) = self._natural.get("synthesis", threads)(**inputs)
+            x = x + np.float32(realism * MOST_NATURAL) * (natural - x)
         window: Floats = x[0] if colours == 3 else x[0].mean(0, keepdims=True)
         return window, tile.y.within(rows), tile.x.within(columns)
 
@@ -395,6 +415,11 @@ def _window(image: Image, padded: Grid, tile: Tile) -> _Window:
         pixels = continue_smoothly(pixels, seen)
     beyond = ((0, rows.size - pixels.shape[0]), (0, columns.size - pixels.shape[1]))
     return _Window(rows, columns, np.pad(pixels, (*beyond, (0, 0)), "edge"), np.pad(seen, beyond))
+
+
+def _faded(taps: Taps | None, realism: float) -> Taps | None:
+    """The filter, which was fitted to the faithful picture, for one that is less so; None for the most natural one."""
+    return None if taps is None or realism == 1 else np.rint(taps * (1 - realism)).astype(np.int8)
 
 
 def _code(coder: Coder, given: Integers | Targets | None, model: Model, index: Integers) -> Integers:

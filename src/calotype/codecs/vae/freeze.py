@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...errors import CalotypeError
 from ...nets.export import frozen, initializers, shortened, to_onnx
-from ...runtime.weights import Weights, pack_weights
+from ...runtime.weights import REALISM, Weights, pack_companion, pack_weights
+from .condition import CONDITIONS
 from .networks import VAE
+from .realism import Realism
 from .recipe import HYPER_STRIDE, LATENT_STRIDE, Recipe
 from .scales import RATE_STEPS, SIGMA_COUNT, SIGMA_MAX, SIGMA_MIN
 
@@ -59,6 +62,33 @@ def thaw(weights: Weights) -> VAE:
             known = initializers(weights.network(part.replace(".", "")))
             state |= {f"{part}.{name}": value for name, value in known.items() if f"{part}.{name}" in state}
     model.load_state_dict(state)
+    return model
+
+
+def freeze_realism(model: Realism) -> bytes:
+    """The second synthesis, bound to the weights whose latents it shows."""
+    recipe = model.recipe
+    height, width = _EXAMPLE
+    inputs = {
+        "y": torch.zeros(1, recipe.latents, height // LATENT_STRIDE, width // LATENT_STRIDE),
+        "scale": torch.zeros(1, recipe.width, 1, 1),
+        "conditions": torch.zeros(1, CONDITIONS, 1, 1),
+    }
+    network = to_onnx(shortened(frozen(model.synthesis.to("cpu"))), inputs, ["x"])
+    return pack_companion(bytes(model.digest.tolist()), {"synthesis": network}, REALISM, recipe.to_dict())
+
+
+def thaw_realism(model: Realism, weights: Weights) -> Realism:
+    """Give a model of the same recipe the parameters in a companion. Raises `CalotypeError` if it is another's."""
+    if weights.companion_of != bytes(model.digest.tolist()).hex():
+        raise CalotypeError(
+            f"{weights.name} shows the latents of weights {weights.companion_of}, not those that are there"
+        )
+    known = initializers(weights.network("synthesis"))
+    state = model.synthesis.state_dict()
+    model.synthesis.load_state_dict(
+        {name: known.get(name, value).reshape(value.shape) for name, value in state.items()}
+    )
     return model
 
 

@@ -60,7 +60,7 @@ def quantise(weights: Weights, tiles: Iterable[Pixels]) -> bytes:
         analysis, synthesis = _analysis(parts["analysis"], recipe), _synthesis(parts["synthesis"], recipe)
     except KeyError as error:  # equal parameters, as zeros are, were merged when they were exported
         raise Unsupported(f"{weights.name} has no {error} of its own; train it before it becomes int8") from None
-    return pack_companion(weights, {"analysis": analysis, "synthesis": synthesis})
+    return pack_companion(weights.digest, {"analysis": analysis, "synthesis": synthesis})
 
 
 class _Part:

@@ -44,6 +44,8 @@ class Recipe(BaseRecipe):
     """Features inside the networks that predict y's distribution."""
     context_steps: Literal[1, 2, 4] = 1
     """Steps in which y is decoded, each seeing the ones before."""
+    of: str | None = None
+    """Recipe whose weights this is a second synthesis for (`realism.py`), of the same sizes; None for a whole model."""
 
     def __post_init__(self) -> None:
         if self.latents % 4:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -18,8 +18,8 @@ from ...errors import CalotypeError, Unsupported
 from ...image import Image, largest_error
 from ...io import encode_image
 from ..rivals.libraries import missing_package
-from ..tables.published import data_folder
 from .ms_ssim import SMALLEST_SIDE, ms_ssim
+from .patches import FEWEST, SIDE, Features, cut_patches, describe, frechet, kernel
 
 Samples = npt.NDArray[np.integer]
 
@@ -46,9 +46,14 @@ def compare(a: Image, b: Image) -> Comparison:
     Unsupported
         They differ in size, mode or depth.
     """
+    check_alike(a, b)
+    return Comparison(_psnr(a, b), _ms_ssim(a, b), largest_error(a, b))
+
+
+def check_alike(a: Image, b: Image) -> None:
+    """Raise `Unsupported` if two images differ in size, mode or depth."""
     if (a.pixels.shape, a.depth) != (b.pixels.shape, b.depth):
         raise Unsupported(f"cannot compare {_describe(a)} with {_describe(b)}; make them alike first")
-    return Comparison(_psnr(a, b), _ms_ssim(a, b), largest_error(a, b))
 
 
 def psnr(a: Samples, b: Samples, peak: int = 255) -> float:
@@ -84,8 +89,13 @@ class Metric:
     """Why it cannot be measured here, and what to do; None if it can."""
 
 
-def find_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
-    """Metrics by name.
+def find_metrics(names: Iterable[str], perceptual: Path | None = None) -> tuple[Metric, ...]:
+    """Metrics by name; `lpips` is short for `lpips_squeeze`.
+
+    Parameters
+    ----------
+    perceptual
+        Folder of the weights of those with SqueezeNet; None: beside the folder in CALOTYPE_DATA.
 
     Raises
     ------
@@ -94,12 +104,15 @@ def find_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
     """
     found = []
     for name in names:
-        if name not in METRICS:
-            raise Unsupported(f"there is no metric {name!r}; there are: {', '.join(METRICS)}")
-        reason = METRICS[name].missing()
-        if reason is not None:
+        metric = METRICS.get(SHORT.get(name, name))
+        if metric is None:
+            raise Unsupported(f"there is no metric {name!r}; there are: {', '.join([*METRICS, *SHORT])}")
+        if metric.name in _WITH_SQUEEZENET:
+            measure, missing = _WITH_SQUEEZENET[metric.name], partial(_no_lpips, perceptual)
+            metric = replace(metric, measure=partial(measure, folder=perceptual), missing=missing)
+        if (reason := metric.missing()) is not None:
             raise Unsupported(f"{name} cannot be measured: {reason}")
-        found.append(METRICS[name])
+        found.append(metric)
     return tuple(found)
 
 
@@ -120,13 +133,32 @@ def _ms_ssim(a: Image, b: Image) -> float | None:
     return fmean(ms_ssim(x, y, _peak(a)) for x, y in zip(_each_view(a), _each_view(b), strict=True))
 
 
-def _lpips_squeeze(a: Image, b: Image) -> float | None:
+def _lpips_squeeze(a: Image, b: Image, folder: Path | None = None) -> float | None:
     import torch
+
+    from ...nets.perceptual import open_lpips
 
     if not _is_photo(a, SMALLEST_LPIPS_SIDE):
         return None
     with torch.inference_mode():
-        return float(_lpips()(*(_tensor(x) / _peak(x) for x in (a, b))))
+        return float(open_lpips(folder)(*(_tensor(x) / _peak(x) for x in (a, b))))
+
+
+def _frechet_squeeze(a: Image, b: Image, folder: Path | None = None) -> float | None:
+    return _of_patches(frechet, a, b, folder)
+
+
+def _kernel_squeeze(a: Image, b: Image, folder: Path | None = None) -> float | None:
+    return _of_patches(kernel, a, b, folder)
+
+
+def _of_patches(
+    distance: Callable[[Features, Features], float], a: Image, b: Image, folder: Path | None
+) -> float | None:
+    """The distance of the sets of patches of two images; None where there are too few."""
+    if not _is_photo(a, SIDE) or len(cut_patches(a.pixels)) < FEWEST:
+        return None
+    return distance(*(describe(cut_patches(_colours(x)), _peak(x), folder) for x in (a, b)))
 
 
 def _lpips_alex(a: Image, b: Image) -> float | None:
@@ -175,32 +207,19 @@ def _tensor(image: Image) -> Any:
 
 
 @cache
-def _lpips() -> Any:
-    import torch
-
-    from ...nets.perceptual import Lpips
-
-    network: Any = Lpips(_perceptual_folder())  # the types of `to` do not know memory_format
-    return network.to(memory_format=torch.channels_last)  # as the images are; a third less time
-
-
-@cache
 def _lpips_package() -> Any:
     import lpips
 
     return lpips.LPIPS(net="alex", verbose=False).eval()
 
 
-def _perceptual_folder() -> Path:
-    """The folder `perceptual` beside the one in CALOTYPE_DATA."""
-    return data_folder() / ".." / "perceptual"
-
-
-def _no_lpips() -> str | None:
+def _no_lpips(folder: Path | None = None) -> str | None:
     if reason := missing_package("torch", "pip install 'calotype[train]'"):
         return reason
+    from ...nets.perceptual import open_lpips
+
     try:
-        _lpips()
+        open_lpips(folder)
     except CalotypeError as error:
         return str(error)
     return None
@@ -222,9 +241,17 @@ METRICS = {
         Metric("ms_ssim", "MS-SSIM", "higher", _ms_ssim),
         Metric("largest_error", "largest error", "lower", largest_error),
         Metric("lpips_squeeze", "LPIPS (SqueezeNet)", "lower", _lpips_squeeze, _no_lpips),
+        Metric("frechet_squeeze", "Fréchet distance of patches (SqueezeNet)", "lower", _frechet_squeeze, _no_lpips),
+        Metric("kernel_squeeze", "kernel distance of patches (SqueezeNet)", "lower", _kernel_squeeze, _no_lpips),
         Metric("lpips_alex", "LPIPS (AlexNet)", "lower", _lpips_alex, _no_lpips_package),
         Metric("ssimulacra2", "SSIMULACRA 2", "higher", _ssimulacra2, _no_ssimulacra2),
     )
+}
+SHORT = {"lpips": "lpips_squeeze"}
+_WITH_SQUEEZENET = {
+    "lpips_squeeze": _lpips_squeeze,
+    "frechet_squeeze": _frechet_squeeze,
+    "kernel_squeeze": _kernel_squeeze,
 }
 DEFAULT_METRICS = ("psnr", "psnr_y", "ms_ssim", "largest_error")
 
