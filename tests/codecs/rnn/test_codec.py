@@ -18,7 +18,7 @@ from calotype.codecs.rnn.codec import RNNCodec
 from calotype.codecs.rnn.recipe import Recipe
 from calotype.errors import CorruptFile, Desync, PartialFile, Unsupported, UnsupportedFile
 from calotype.image import Image, psnr
-from calotype.options import DecodeOptions, EncodeOptions
+from calotype.options import DecodeOptions, EncodeOptions, Region
 from calotype.runtime.weights import Weights
 from tests import specimens
 
@@ -190,7 +190,7 @@ def test_coefficients_are_told_after_the_networks_iterations(texture: Texture, m
     found = [psnr(image, each) for each in decoded]
     assert (np.diff(found[2:]) > 0).all()
     assert found[-1] > found[1] + 3
-    region = codec.decode(payload, DecodeOptions(region=(60, 10, 20, 55))).pixels
+    region = codec.decode(payload, DecodeOptions(region=Region(60, 10, 20, 55))).pixels
     np.testing.assert_array_equal(region, decoded[-1].pixels[10:65, 60:80])
     wrong = bytearray(payload.chunks[-1].body)
     wrong[0] ^= 1  # of the seal

@@ -56,7 +56,7 @@ class Refinement:
         """Code the next pass over coefficients (h, w, k), None while decoding."""
         threshold, octaves = THRESHOLDS[self._number], OCTAVES[self._number]
         known = np.abs(self.low).astype(np.int32) + self.width // 2
-        found = []
+        most, found = LARGEST // threshold, []
         for rows in _bands(len(self.low)):
             low, width = self.low[rows], self.width[rows]
             plain, wide = low == 0, (width >= threshold) & (low != 0)
@@ -66,7 +66,7 @@ class Refinement:
             magnitude, half = np.abs(low[wide]).astype(np.int32), width[wide] // 2
             upper = None if given is None else (np.abs(given[rows][wide]) >= magnitude + half).astype(np.int32)
             upper = coder.code(upper, self._tables, np.full(magnitude.shape, TABLES - 1, np.int32))
-            found.append((rows, plain, np.clip(held, -LARGEST // threshold, LARGEST // threshold), wide, half, upper))
+            found.append((rows, plain, np.clip(held, -most, most), wide, half, upper))
         for rows, plain, held, wide, half, upper in found:
             low, width = self.low[rows], self.width[rows]  # views
             low[wide] += (np.sign(low[wide]) * upper * half).astype(np.int16)
