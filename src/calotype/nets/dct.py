@@ -34,6 +34,11 @@ def _ranking(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     return colour[order], row[order], column[order], spread[order]
 
 
+def places(width: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colour axis, row and column of each coefficient of `dct_stem`."""
+    return _ranking(size, width)[:3]
+
+
 def dct_stem(width: int, size: int = 8) -> tuple[Tensor, Tensor]:
     """Orthonormal (width, 3 * size**2): pixels of a block, as PixelUnshuffle orders them, to coefficients; and spread.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calotype.codecs.rnn.recipe import Recipe
@@ -27,7 +28,8 @@ SMALL = Recipe(
     entry_kernel=3,
     bits=32,
 )
-RECIPES = {SMALL.name: SMALL}
+REFINED = replace(SMALL, name="refined", iterations=8, refinements=6)
+RECIPES = {recipe.name: recipe for recipe in (SMALL, REFINED)}
 SHRINK = 0.35  # of a unit's logarithm, with each iteration
 
 

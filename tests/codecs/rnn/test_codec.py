@@ -18,7 +18,7 @@ from calotype.codecs.rnn.codec import RNNCodec
 from calotype.codecs.rnn.recipe import Recipe
 from calotype.errors import CorruptFile, Desync, PartialFile, Unsupported, UnsupportedFile
 from calotype.image import Image, psnr
-from calotype.options import DecodeOptions, EncodeOptions
+from calotype.options import DecodeOptions, EncodeOptions, Region
 from calotype.runtime.weights import Weights
 from tests import specimens
 
@@ -134,7 +134,7 @@ def test_damage_that_checksums_do_not_see_is_noticed(codec: RNNCodec, photo: np.
 
     wrong = bytearray(others[0].body)
     wrong[0] ^= 1  # of the seal
-    with pytest.raises(Desync, match="iteration 1 decoded to other bits"):
+    with pytest.raises(Desync, match="iteration 1 decoded to other values"):
         decode(first, Chunk("I", bytes(wrong)))
     with pytest.raises(CorruptFile, match="17 iterations"):
         decode(first, *16 * others[:1])
@@ -171,9 +171,42 @@ def test_recipes_that_do_not_fit_together_are_refused() -> None:
         ({"encoder": (8, 8)}, "each unit needs its stride"),
         ({"decoder_strides": (3,)}, "do not divide"),
         ({"decoder_strides": (2,)}, "which both networks must have alike"),
+        ({"refinements": 16}, "16 of 16 iterations cannot refine"),
+        ({"surface_stride": 8, "encoder_strides": (2,), "reconstruction": "additive"}, "what refines are coefficients"),
     ):
         with pytest.raises(Unsupported, match=message):
             replace(small, **changed)
+
+
+def test_coefficients_are_told_after_the_networks_iterations(texture: Texture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one tile or in many, and also where a region is asked for; each pass brings the image nearer."""
+    monkeypatch.setattr(rnn, "TILE", 64)
+    codec = RNNCodec(Host(specimens.weights("rnn.refined")))
+    image = Image(texture(70, 150, 3))
+    payload = codec.encode(image, EncodeOptions(quality=100))
+    assert len(payload.chunks) == 8
+    parts = [replace(payload, chunks=payload.chunks[:count]) for count in range(1, 9)]
+    decoded = [codec.decode(part, DecodeOptions()) for part in parts]
+    found = [psnr(image, each) for each in decoded]
+    assert (np.diff(found[2:]) > 0).all()
+    assert found[-1] > found[1] + 3
+    region = codec.decode(payload, DecodeOptions(region=Region(60, 10, 20, 55))).pixels
+    np.testing.assert_array_equal(region, decoded[-1].pixels[10:65, 60:80])
+    wrong = bytearray(payload.chunks[-1].body)
+    wrong[0] ^= 1  # of the seal
+    with pytest.raises(Desync, match="iteration 7 decoded to other values"):
+        codec.decode(replace(payload, chunks=(*payload.chunks[:-1], Chunk("I", bytes(wrong)))), DecodeOptions())
+
+
+def test_tables_of_coefficients_are_counted_on_images(texture: Texture) -> None:
+    weights = specimens.weights("rnn.refined")
+    taught = Weights(adapt(weights, [texture(64, 96, 3, 1)]), "rnn.taught")
+    image = Image(texture(64, 96, 3))
+    sizes = [
+        sum(len(c.body) for c in RNNCodec(Host(each)).encode(image, EncodeOptions(quality=100)).chunks[2:])
+        for each in (weights, taught)
+    ]
+    assert sizes[1] < 0.9 * sizes[0]
 
 
 def test_no_chunk_makes_a_photo_worse() -> None:

@@ -27,7 +27,10 @@ def small(name: str) -> Recipe:
     """A shipped recipe with fewer of everything."""
     recipe = Recipe.load(name)
     encoder, decoder = ((16,) * len(widths) for widths in (recipe.encoder, recipe.decoder))
-    return replace(recipe, surface_width=12, iterations=3, encoder=encoder, decoder=decoder)
+    refinements = min(recipe.refinements, 2)
+    return replace(
+        recipe, surface_width=12, iterations=3 + refinements, refinements=refinements, encoder=encoder, decoder=decoder
+    )
 
 
 def small_model(recipe: Recipe) -> RNN:
@@ -46,16 +49,16 @@ def decoded(weights: Weights, photo: np.ndarray) -> np.ndarray:
 def test_recipe_exports_and_codes(name: str, photo: np.ndarray) -> None:
     model = small_model(small(name))
     for _ in range(2):
-        (objective,) = TRAINING.objectives(model)
-        objective.loss(model, torch.rand(2, 3, 64, 64), torch.rand(2))[0].backward()  # type: ignore[no-untyped-call]
-        torch.optim.Adam(objective.parameters, lr=1e-3).step()
+        for objective in TRAINING.objectives(model):
+            objective.loss(model, torch.rand(2, 3, 64, 64), torch.rand(2))[0].backward()  # type: ignore[no-untyped-call]
+            torch.optim.Adam(objective.parameters, lr=1e-3).step()
     assert decoded(Weights(TRAINING.freeze(model), "a test"), photo).shape == photo.shape
 
 
 @pytest.mark.parametrize(("unit", "reconstruction"), PAIRS)
 def test_units_and_reconstructions_decode_what_was_trained(unit: str, reconstruction: str, photo: np.ndarray) -> None:
     """Exported networks come to the image that training saw, on the engine of users; and they are read back."""
-    recipe = replace(small("compact"), unit=unit, reconstruction=reconstruction)  # type: ignore[arg-type]
+    recipe = replace(small("compact"), unit=unit, reconstruction=reconstruction, iterations=3, refinements=0)  # type: ignore[arg-type]
     model = small_model(recipe).eval()
     image = torch.from_numpy(photo[:32, :48]).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
@@ -97,9 +100,25 @@ def test_a_model_in_evaluation_is_measured_without_chance_and_at_its_rate() -> N
     assert torch.stack(found).tolist() == [0.125, 0.25, 0.375]
 
 
+def test_foresight_learns_how_large_what_is_left_is() -> None:
+    model = small_model(small("compact")).eval()
+    assert model.foresight is not None
+    crops, rates = 0.5 + 0.2 * torch.randn(2, 3, 32, 32), torch.rand(2)
+    objective = TRAINING.objectives(model)[1]
+    optimiser = torch.optim.Adam(objective.parameters, lr=1e-2)
+    nats = []
+    for _ in range(40):
+        optimiser.zero_grad()
+        value = objective.loss(model, crops, rates)[0]
+        value.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        nats.append(float(value.detach()))
+    assert nats[-1] < nats[0] - 0.5
+
+
 def test_scales_learn_what_is_missing() -> None:
     """Of flat images, next to nothing."""
-    recipe = replace(small("compact"), iterations=4)
+    recipe = replace(small("compact"), iterations=4, refinements=0)
     model = small_model(recipe)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     crops = torch.full((1, 3, 32, 32), 0.5)

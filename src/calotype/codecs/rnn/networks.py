@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ...nets.dct import dct_stem
+from ...nets.exact import INDEX, ExactConv
+from ...nets.fixed_point import ACTIVATION_BITS
 from .recipe import COPIES, Recipe
 
 State = list[Tensor]
@@ -23,6 +25,8 @@ ALPHA = 0.1  # weight of the GRU's linear paths (Toderici et al. 2017, sec. 3.1)
 FORGET_BIAS = 1.0  # memories start by lasting
 HEAD_START = 0.3  # of the usual weights: what is decoded before training is nearly grey
 SHRINK_START = 0.1  # of the logarithm of what is missing, that goes away with each iteration
+FORESIGHT_WIDTH = 128
+FORESEEN_START = 8.0  # half of the quarters of an octave that coefficients usually are large
 SCALE_MOST = 6.0  # logarithm, of either sign: e^-6 is less than a step of 8 bits
 
 
@@ -245,6 +249,22 @@ class Decoder(nn.Module):
         return self.head(features * torch.exp(scale)), [next_scale, *after]
 
 
+class Foresight(nn.Module):
+    """Foresees from all bits of the networks' iterations how large what they leave is: exact, as it decides tables."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        bits = recipe.networked * recipe.bits
+        self.layers = nn.Sequential(
+            ExactConv(bits, FORESIGHT_WIDTH, 3),
+            ExactConv(FORESIGHT_WIDTH, recipe.surface_width, output=INDEX, bias=FORESEEN_START),
+        )
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Bits (b, networked * bits, h, w), each -1 or 1, -> magnitudes (b, k, h, w) in quarters of an octave."""
+        return self.layers((bits + 1) * 2 ** (ACTIVATION_BITS - 1))  # type: ignore[no-any-return]
+
+
 class RNN(nn.Module):
     """A whole model."""
 
@@ -252,6 +272,7 @@ class RNN(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.encoder, self.decoder = Encoder(recipe), Decoder(recipe)
+        self.foresight = Foresight(recipe) if recipe.refinements else None
 
     def start(self, x: Tensor) -> tuple[State, State]:
         """States of encoder and decoder before the first iteration on images (b, 3, h, w): nothing is known."""

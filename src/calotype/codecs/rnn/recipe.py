@@ -13,6 +13,9 @@ from ...errors import Unsupported
 from ...runtime.recipe import BaseRecipe
 
 START = "bits_start"  # array of what predicts the bits, before it has seen an image
+TABLES = "refine_"  # prefix of arrays: tables of the coefficients,
+PLACES = "refine_places"  # and where those lie in their patches, (k, 4)
+MOST_REFINEMENTS = 15
 COPIES = 4  # of an associative LSTM's memory
 STATES = {"lstm": (1, 1), "gru": (1,), "associative": (1, COPIES)}  # of each unit, in times its width
 
@@ -57,14 +60,27 @@ class Recipe(BaseRecipe):
     bits: int
     """Bits of an iteration per place of the codes."""
     iterations: int = 16
+    refinements: int = 0
+    """How many of them, the last ones, are not the networks' but tell coefficients (`refine.py`)."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.refinements < self.iterations or self.refinements > MOST_REFINEMENTS:
+            raise Unsupported(f"recipe {self.name}: {self.refinements} of {self.iterations} iterations cannot refine")
+        if self.refinements and (self.surface != "patch" or self.surface_stride != self.stride):
+            raise Unsupported(
+                f"recipe {self.name}: what refines are coefficients of patches, one for each place of bits"
+            )
         if len(self.encoder) != len(self.encoder_strides) or len(self.decoder) != len(self.decoder_strides):
             raise Unsupported(f"recipe {self.name}: each unit needs its stride")
         if self.stride % math.prod(self.decoder_strides):
             raise Unsupported(f"recipe {self.name}: the decoder's strides do not divide the encoder's {self.stride}")
         if self.scaled and (self.surface != "patch" or self.head_stride != self.surface_stride):
             raise Unsupported(f"recipe {self.name}: scales are those of patches, which both networks must have alike")
+
+    @property
+    def networked(self) -> int:
+        """How many iterations are the networks'."""
+        return self.iterations - self.refinements
 
     @property
     def stride(self) -> int:
