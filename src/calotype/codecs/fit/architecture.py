@@ -25,7 +25,6 @@ v <- v + R2 * v + r2, 3x3 correlations with replicated edges. The picture, scale
 Sources: Cool-Chic (Ladune et al. 2023, and its version 5), C3 (Kim et al. 2024).
 """
 
-import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
