@@ -75,7 +75,7 @@ class Fitter:
         self.architecture = a
 
     def iterate(self, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
-        """Loss of `parameters` and the present latents, and its gradient by the parameters; then a step of the latents."""
+        """Loss of `parameters` and the latents, and its gradient by the parameters; then a step of the latents."""
         vector = np.ascontiguousarray(parameters, dtype=np.float32)
         if vector.shape != (self.architecture.parameters,):
             raise ValueError(f"{vector.shape} parameters for an architecture of {self.architecture.parameters}")

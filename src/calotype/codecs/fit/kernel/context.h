@@ -4,20 +4,6 @@
 
 #include "layers.h"
 
-/* Positions of one row that lie in a block, `start` being the place of the first. */
-typedef struct {
-    int row, column, count, start;
-} piece;
-
-typedef struct {
-    float x[INPUTS][BLOCK], first[INPUTS][BLOCK], second[INPUTS][BLOCK], third[2][BLOCK], y[BLOCK];
-    float d_third[2][BLOCK], d_second[INPUTS][BLOCK], d_first[INPUTS][BLOCK], dy[BLOCK], ones[BLOCK];
-    float sums_first[INPUTS * (INPUTS + WIDE) * LANES], sums_second[INPUTS * (INPUTS + WIDE) * LANES];
-    float sums_third[2 * (2 * INPUTS + WIDE) * LANES];
-    piece pieces[BLOCK];
-    int piece_count, count;
-} context;
-
 /* The next positions from (*row, *column) on, up to row `last`. */
 static void take_pieces(context *s, int width, int last, int *row, int *column) {
     s->piece_count = s->count = 0;
@@ -172,16 +158,16 @@ static void backward(const fitter *f, context *s, rows *r, int tells) {
     layer(w->first_back, NULL, d + 2, READ(r->d_first), d, r->d_second, KEEP, NULL, 0, n);
 }
 
-static void context_collect(const fitter *f, const context *s, int k, float *gradient) {
+static void context_collect(const fitter *f, const context *s, int k, float by, float *gradient) {
     const places *at = &f->places;
     const int d = f->inputs;
-    collect(s->sums_first, d, d + 1, 0, d, gradient + at->a1);
-    collect(s->sums_first, d, d + 1, d, 1, gradient + at->bias1);
-    collect(s->sums_second, d, d + 1, 0, d, gradient + at->a2);
-    collect(s->sums_second, d, d + 1, d, 1, gradient + at->bias2);
-    collect(s->sums_third, 2, 2 * d + 1, 0, d, gradient + at->a3);
-    collect(s->sums_third, 2, 2 * d + 1, d, d, gradient + at->l);
-    collect(s->sums_third, 2, 2 * d + 1, 2 * d, 1, gradient + at->b + 2 * k);
+    collect(s->sums_first, by, d, d + 1, 0, d, gradient + at->a1);
+    collect(s->sums_first, by, d, d + 1, d, 1, gradient + at->bias1);
+    collect(s->sums_second, by, d, d + 1, 0, d, gradient + at->a2);
+    collect(s->sums_second, by, d, d + 1, d, 1, gradient + at->bias2);
+    collect(s->sums_third, by, 2, 2 * d + 1, 0, d, gradient + at->a3);
+    collect(s->sums_third, by, 2, 2 * d + 1, d, d, gradient + at->l);
+    collect(s->sums_third, by, 2, 2 * d + 1, 2 * d, 1, gradient + at->b + 2 * k);
 }
 
 static void context_rows(fitter *f, job *j, context *s) {
@@ -199,7 +185,7 @@ static void context_rows(fitter *f, job *j, context *s) {
         backward(f, s, &r, block % (unsigned)f->settings.stride == 0);
         scatter(f, j->grid, s, s->d_second);
     }
-    context_collect(f, s, j->grid, j->gradient);
+    context_collect(f, s, j->grid, (float)f->settings.stride, j->gradient);
 }
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "scratch.h"
 
 static int widest = 2;
 
@@ -12,13 +12,11 @@ void fitter_widest(int level) { widest = level; }
 
 /* --- memory ------------------------------------------------------------------------------------------------------ */
 
-static int rounded_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
-
 /* Lays a plane out at `base`, or only counts where that is NULL. */
 static void lay_plane(plane *p, float *base, size_t *used, int height, int width) {
     p->height = height;
     p->width = width;
-    p->stride = LEFT + rounded_up(width, WIDEST) + RIGHT;
+    p->stride = LEFT + up_to(width, WIDEST) + RIGHT;
     if (base) p->at = base + *used + (size_t)REACH * (size_t)p->stride + LEFT;
     *used += (size_t)(height + REACH + 1) * (size_t)p->stride;
 }
@@ -69,19 +67,19 @@ static void find_places(fitter *f) {
 
 /* Rows `first` ... of a list of inputs: to[first + i][j] = from[j][i]. */
 static void pack(float *to, int first, const float *from, int outputs, int inputs) {
-    const int pitch = rounded_up(outputs, 4);
+    const int pitch = up_to(outputs, 4);
     for (int i = 0; i < inputs; i++)
         for (int j = 0; j < outputs; j++) to[(first + i) * pitch + j] = from[j * inputs + i];
 }
 
 /* The same for the backward direction: to[first + j][i] = from[j][i]. */
 static void pack_back(float *to, int first, const float *from, int outputs, int inputs) {
-    const int pitch = rounded_up(inputs, 4);
+    const int pitch = up_to(inputs, 4);
     for (int j = 0; j < outputs; j++) memcpy(to + (first + j) * pitch, from + j * inputs, (size_t)inputs * sizeof(float));
 }
 
 static void pack_square(float *to, float *back, const float *from, int d) {
-    const int pitch = rounded_up(d, 4);
+    const int pitch = up_to(d, 4);
     pack(to, 0, from, d, d);
     pack_back(back, 0, from, d, d);
     for (int i = 0; i < d; i++) to[i * pitch + i] += 1, back[i * pitch + i] += 1;
@@ -206,7 +204,6 @@ typedef struct {
 } member;
 
 static void wait_for_all(team *t) {
-    if (t->threads == 1) return;
     pthread_mutex_lock(&t->lock);
     const int turn = t->turn;
     if (++t->arrived == t->threads) {
@@ -230,50 +227,52 @@ static void *work_through(void *argument) {
     return NULL;
 }
 
-static run_job *best_loops(scratch_floats **floats) {
+static run_job *best_loops(void) {
 #ifdef __x86_64__
     if (widest > 1 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl")) {
-        *floats = fitter_scratch_avx512;
+        __builtin_cpu_supports("avx512vl"))
         return fitter_run_avx512;
-    }
-    if (widest > 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        *floats = fitter_scratch_avx2;
-        return fitter_run_avx2;
-    }
+    if (widest > 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fitter_run_avx2;
 #endif
-    *floats = fitter_scratch_portable;
     return fitter_run_portable;
+}
+
+/* Sees to the memory of so many threads. */
+static int have_scratch(fitter *f, int threads) {
+    if (threads <= f->scratch_count) return 1;
+    float **more = realloc(f->scratch, (size_t)threads * sizeof *more);
+    if (!more) return 0;
+    f->scratch = more;
+    synthesis unused;
+    const size_t floats = sizeof(context) / sizeof(float) + synthesis_lay(f, &unused, NULL);
+    for (; f->scratch_count < threads; f->scratch_count++)
+        if (!(f->scratch[f->scratch_count] = zeros(floats, sizeof(float)))) return 0;
+    return 1;
 }
 
 /* Runs all phases on `threads` threads, of which this is one; fewer where the system gives no more. */
 static int run_phases(fitter *f, int threads) {
-    scratch_floats *floats;
-    team t = {.f = f, .run = best_loops(&floats), .threads = 1};
+    team t = {.f = f, .run = best_loops(), .threads = 1};
     member *members = calloc((size_t)threads, sizeof *members);
-    if (!members) return FITTER_NO_MEMORY;
+    if (!members || !have_scratch(f, threads)) {
+        free(members);
+        return FITTER_NO_MEMORY;
+    }
+    for (int i = 0; i < threads; i++) members[i] = (member){.team = &t, .scratch = f->scratch[i]};
+    for (int phase = 0; phase < f->phase_count; phase++) atomic_init(&t.next[phase], f->phases[phase]);
     pthread_mutex_init(&t.lock, NULL);
     pthread_cond_init(&t.all_here, NULL);
-    for (int phase = 0; phase < f->phase_count; phase++) atomic_init(&t.next[phase], f->phases[phase]);
-    int ready = 1;
-    for (int i = 0; i < threads; i++) {
-        members[i] = (member){.team = &t, .scratch = zeros(floats(f), sizeof(float))};
-        ready &= members[i].scratch != NULL;
-    }
-    if (ready) {
-        pthread_mutex_lock(&t.lock); /* nobody passes before it is known how many there are */
-        int started = 1;
-        while (started < threads && !pthread_create(&members[started].thread, NULL, work_through, &members[started])) started++;
-        t.threads = started;
-        pthread_mutex_unlock(&t.lock);
-        work_through(&members[0]);
-        for (int i = 1; i < started; i++) pthread_join(members[i].thread, NULL);
-    }
-    for (int i = 0; i < threads; i++) free(members[i].scratch);
-    free(members);
+    int started = 1;
+    pthread_mutex_lock(&t.lock); /* nobody passes before it is known how many there are */
+    while (started < threads && !pthread_create(&members[started].thread, NULL, work_through, &members[started])) started++;
+    t.threads = started;
+    pthread_mutex_unlock(&t.lock);
+    work_through(&members[0]);
+    for (int i = 1; i < started; i++) pthread_join(members[i].thread, NULL);
     pthread_cond_destroy(&t.all_here);
     pthread_mutex_destroy(&t.lock);
-    return ready ? FITTER_OK : FITTER_NO_MEMORY;
+    free(members);
+    return FITTER_OK;
 }
 
 /* --- what others call -------------------------------------------------------------------------------------------- */
@@ -345,6 +344,8 @@ void fitter_write(fitter *f, int k, const float *latents) {
 
 void fitter_close(fitter *f) {
     if (!f) return;
+    for (int i = 0; i < f->scratch_count; i++) free(f->scratch[i]);
+    free(f->scratch);
     free(f->gradients);
     free(f->jobs);
     free(f->floats);

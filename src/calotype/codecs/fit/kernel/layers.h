@@ -5,17 +5,16 @@
 
 #include <string.h>
 
-#include "model.h"
+#include "scratch.h"
 #include "vectors.h"
 
-enum { TALL = 4, WIDE = 3, TILE = WIDE * LANES };
+enum { TILE = WIDE * LANES };
 
 #define INLINE static inline __attribute__((always_inline))
 
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 
 INLINE lanes splat(float x) { return x - (lanes){0}; }
-static inline int up_to(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 /* What is done with the sums of a layer: kept, those below zero set to zero, set to zero where `gate` is. */
 typedef enum { KEEP, RELU, GATE } finish;
@@ -98,11 +97,11 @@ static float total(const float *sums) {
     return sum;
 }
 
-/* gradient[j][i] += the total of sums[j][first + i]. */
-static void collect(const float *sums, int outputs, int inputs, int first, int count, float *gradient) {
+/* gradient[j][i] += `by` times the total of sums[j][first + i]. */
+static void collect(const float *sums, float by, int outputs, int inputs, int first, int count, float *gradient) {
     const int pitch = up_to(inputs, WIDE);
     for (int j = 0; j < outputs; j++)
-        for (int i = 0; i < count; i++) gradient[j * count + i] += total(sums + ((size_t)j * pitch + first + i) * LANES);
+        for (int i = 0; i < count; i++) gradient[j * count + i] += by * total(sums + ((size_t)j * pitch + first + i) * LANES);
 }
 
 /* --- functions --------------------------------------------------------------------------------------------------- */

@@ -83,14 +83,11 @@ struct fitter {
     int phase_count;
     float *floats;                                    /* all memory of the planes */
     float *gradients;                                 /* of jobs */
+    float **scratch;                                  /* of threads */
+    int scratch_count;
 };
 
-/* Memory of one thread. */
-typedef struct scratch scratch;
-
 typedef void run_job(fitter *, job *, float *scratch);
-typedef size_t scratch_floats(const fitter *);
 run_job fitter_run_portable, fitter_run_avx2, fitter_run_avx512;
-scratch_floats fitter_scratch_portable, fitter_scratch_avx2, fitter_scratch_avx512;
 
 #endif

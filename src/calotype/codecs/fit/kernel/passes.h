@@ -3,11 +3,6 @@
 #include "latents.h"
 #include "synthesis.h"
 
-size_t NAMED(fitter_scratch)(const fitter *f) {
-    synthesis s;
-    return sizeof(context) / sizeof(float) + synthesis_lay(f, &s, NULL);
-}
-
 void NAMED(fitter_run)(fitter *f, job *j, float *scratch) {
     context *c = (context *)scratch;
     synthesis s;

@@ -3,64 +3,8 @@
 #ifndef FIT_SYNTHESIS_H
 #define FIT_SYNTHESIS_H
 
-#include "layers.h"
+#include "latents.h"
 #include "upsampling.h"
-
-enum { TAPS_3X3 = 9, SHIFTED = TAPS_3X3 * CHANNELS };
-
-typedef float *ring[RING][CHANNELS]; /* row r of the picture in place r % RING */
-
-typedef struct {
-    float *u[RING][GRIDS], *h[RING][HIDDEN], *dh[HIDDEN], *du[GRIDS];
-    ring v, relu, v1, d_out, d_v1, d_relu;
-    float *dv[CHANNELS], *spare[CHANNELS], *ones, *zeros;
-    up_scratch up;
-    float *sums_hidden, *sums_output, *sums_residual[2], *sums_taps;
-    size_t sums; /* floats from sums_hidden on */
-} synthesis;
-
-static size_t row_floats(const fitter *f) { return (size_t)(LEFT + up_to(f->width, WIDE * WIDEST) + RIGHT); }
-
-/* `count` floats more of the memory at `base`; NULL where they are only counted. */
-static float *take(float *base, size_t *used, size_t count) {
-    float *at = base ? base + *used : NULL;
-    *used += count;
-    return at;
-}
-
-static void take_rows(float *base, size_t *used, size_t stride, float **rows, int count) {
-    for (int i = 0; i < count; i++) {
-        float *row = take(base, used, stride);
-        rows[i] = row ? row + LEFT : NULL;
-    }
-}
-
-/* Lays rows and sums out in the memory at `base`, which is zero, and returns how many floats that takes. */
-static size_t synthesis_lay(const fitter *f, synthesis *s, float *base) {
-    const size_t stride = row_floats(f);
-    const int k = f->grids, h = f->hidden, c = f->channels, residual = c * up_to(TAPS_3X3 * c + 1, WIDE);
-    ring *rings[] = {&s->v, &s->relu, &s->v1, &s->d_out, &s->d_v1, &s->d_relu};
-    float **alone[] = {&s->zeros, &s->ones, &s->up.middle, &s->up.even, &s->up.odd, &s->up.back};
-    size_t used = 0;
-    for (int i = 0; i < 6; i++) take_rows(base, &used, stride, alone[i], 1);
-    for (int r = 0; r < RING; r++) {
-        take_rows(base, &used, stride, s->u[r], k);
-        take_rows(base, &used, stride, s->h[r], h);
-        for (int i = 0; i < 6; i++) take_rows(base, &used, stride, (*rings[i])[r], c);
-    }
-    take_rows(base, &used, stride, s->dh, h);
-    take_rows(base, &used, stride, s->du, k);
-    take_rows(base, &used, stride, s->dv, c);
-    take_rows(base, &used, stride, s->spare, c);
-    const size_t rows = used;
-    s->sums_hidden = take(base, &used, (size_t)(h * up_to(k + 1, WIDE) * LANES));
-    s->sums_output = take(base, &used, (size_t)(c * up_to(h + k + 1, WIDE) * LANES));
-    s->sums_residual[0] = take(base, &used, (size_t)(residual * LANES));
-    s->sums_residual[1] = take(base, &used, (size_t)(residual * LANES));
-    s->sums_taps = take(base, &used, 4 * LANES);
-    s->sums = used - rows;
-    return used;
-}
 
 /* --- layers of single pixels --------------------------------------------------------------------------------------- */
 
@@ -216,18 +160,18 @@ static void residual_gradient(const fitter *f, synthesis *s, int z, ring from, r
 
 /* --- rows of the picture -------------------------------------------------------------------------------------------- */
 
-static void synthesis_collect(const fitter *f, const synthesis *s, float *gradient) {
+static void synthesis_collect(const fitter *f, const synthesis *s, float by, float *gradient) {
     const places *at = &f->places;
     const int k = f->grids, h = f->hidden, c = f->channels, t = TAPS_3X3 * c;
-    collect(s->sums_hidden, h, k + 1, 0, k, gradient + at->b1);
-    collect(s->sums_hidden, h, k + 1, k, 1, gradient + at->c1);
-    collect(s->sums_output, c, h + k + 1, 0, h, gradient + at->b2);
-    collect(s->sums_output, c, h + k + 1, h, k, gradient + at->m);
-    collect(s->sums_output, c, h + k + 1, h + k, 1, gradient + at->c2);
-    collect(s->sums_residual[0], c, t + 1, 0, t, gradient + at->r1);
-    collect(s->sums_residual[0], c, t + 1, t, 1, gradient + at->bias_r1);
-    collect(s->sums_residual[1], c, t + 1, 0, t, gradient + at->r2);
-    collect(s->sums_residual[1], c, t + 1, t, 1, gradient + at->bias_r2);
+    collect(s->sums_hidden, by, h, k + 1, 0, k, gradient + at->b1);
+    collect(s->sums_hidden, by, h, k + 1, k, 1, gradient + at->c1);
+    collect(s->sums_output, by, c, h + k + 1, 0, h, gradient + at->b2);
+    collect(s->sums_output, by, c, h + k + 1, h, k, gradient + at->m);
+    collect(s->sums_output, by, c, h + k + 1, h + k, 1, gradient + at->c2);
+    collect(s->sums_residual[0], by, c, t + 1, 0, t, gradient + at->r1);
+    collect(s->sums_residual[0], by, c, t + 1, t, 1, gradient + at->bias_r1);
+    collect(s->sums_residual[1], by, c, t + 1, 0, t, gradient + at->r2);
+    collect(s->sums_residual[1], by, c, t + 1, t, 1, gradient + at->bias_r2);
     for (int i = 0; i < 4; i++) gradient[at->taps + i] += total(s->sums_taps + i * LANES);
 }
 
@@ -238,6 +182,7 @@ static void synthesis_rows(fitter *f, job *j, synthesis *s) {
     for (int r = first - 4; r < last + 4; r++) {
         /* `margin` rows beside the job's own, inside the picture */
 #define WITHIN(row, margin) ((row) >= 0 && (row) < f->height && (row) >= first - (margin) && (row) < last + (margin))
+#define TELLS(row) (((unsigned)(row) + f->settings.seed) % (unsigned)f->settings.stride == 0)
         if (WITHIN(r, 4)) pixels_forward(f, s, r);
         if (WITHIN(r - 1, 3)) residual_row(f, s, r - 1);
         if (WITHIN(r - 2, 2)) {
@@ -248,13 +193,14 @@ static void synthesis_rows(fitter *f, job *j, synthesis *s) {
         if (WITHIN(r - 4, 0)) {
             spread(f, s, f->packed.residual_back[0], s->d_relu, r - 4, s->dv);
             for (int c = 0; c < f->channels; c++) add_row(s->dv[c], s->d_v1[(r - 4) % RING][c], 1, f->width);
-            pixels_backward(f, s, r - 4, 1);
+            pixels_backward(f, s, r - 4, TELLS(r - 4));
         }
-        if (WITHIN(r - 2, 0)) residual_gradient(f, s, 1, s->v1, s->d_out, r - 2);
-        if (WITHIN(r - 3, 0)) residual_gradient(f, s, 0, s->v, s->d_relu, r - 3);
+        if (WITHIN(r - 2, 0) && TELLS(r - 2)) residual_gradient(f, s, 1, s->v1, s->d_out, r - 2);
+        if (WITHIN(r - 3, 0) && TELLS(r - 3)) residual_gradient(f, s, 0, s->v, s->d_relu, r - 3);
 #undef WITHIN
+#undef TELLS
     }
-    synthesis_collect(f, s, j->gradient);
+    synthesis_collect(f, s, (float)f->settings.stride, j->gradient);
 }
 
 #endif

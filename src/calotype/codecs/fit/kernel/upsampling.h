@@ -37,11 +37,6 @@ static void up_row(const plane *from, int row, const float *taps, float *middle,
     }
 }
 
-/* Rows that the backward pass works in, of the length of a ring's row. */
-typedef struct {
-    float *middle, *even, *odd, *back;
-} up_scratch;
-
 /* The gradient `d_to` of a row, which is zero beyond its width, goes to `d_from`, that of the taps to sums [4][LANES]. */
 static void up_row_back(const plane *from, plane *d_from, int row, const float *taps, const float *d_to,
                         const up_scratch *s, float *sums) {
