@@ -47,7 +47,7 @@ ffibuilder.set_source(
     depends=[path.as_posix() for folder in (HERE, SHARED) for path in sorted(folder.glob("*.h"))],
     include_dirs=[HERE.as_posix(), SHARED.as_posix()],
     # No -march: wider instructions are chosen at run time. Only fitting computes with floats: they may be contracted.
-    extra_compile_args="-O3 -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math -pthread -Wno-psabi".split(),
+    extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-pthread", "-Wno-psabi"],
     extra_link_args=["-pthread"],
     libraries=["m"],
     py_limited_api=True,

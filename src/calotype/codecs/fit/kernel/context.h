@@ -147,7 +147,7 @@ static void backward(const fitter *f, context *s, rows *r, int tells) {
     const packed *w = &f->packed;
     const int d = f->inputs, n = s->count;
     for (int i = 0; i < 2; i++)
-        for (int p = n; p < up_to(n, TILE); p++) s->d_third[i][p] = 0;
+        for (int p = n; p < n + REACH_OVER && p < BLOCK; p++) s->d_third[i][p] = 0;
     layer(w->third_back, NULL, 2, READ(r->d_third), d, r->d_second, GATE, READ(r->second), 0, n);
     layer(w->second_back, NULL, d, READ(r->d_second), d, r->d_first, GATE, READ(r->first), 0, n);
     if (tells) {

@@ -8,7 +8,7 @@
 #include "scratch.h"
 #include "vectors.h"
 
-enum { TILE = WIDE * LANES };
+enum { TALLEST = 6, WIDEST_TILE = 4 }; /* outputs and vectors of positions in a tile */
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -21,14 +21,16 @@ typedef enum { KEEP, RELU, GATE } finish;
 
 INLINE void layer_tile(const int tall, const int wide, const float *weights, int pitch, const float *bias, int inputs,
                        const float *const *x, float *const *y, finish end, const float *const *gate, int n) {
-    lanes sum[TALL][WIDE];
+    lanes sum[TALLEST][WIDEST_TILE];
     for (int j = 0; j < tall; j++)
         for (int v = 0; v < wide; v++) sum[j][v] = splat(bias ? bias[j] : 0);
     for (int i = 0; i < inputs; i++, weights += pitch) {
-        lanes in[WIDE];
+        lanes in[WIDEST_TILE];
         for (int v = 0; v < wide; v++) in[v] = load(x[i] + n + v * LANES);
-        for (int j = 0; j < tall; j++)
-            for (int v = 0; v < wide; v++) sum[j][v] += splat(weights[j]) * in[v];
+        for (int j = 0; j < tall; j++) {
+            const lanes w = splat(weights[j]);
+            for (int v = 0; v < wide; v++) sum[j][v] += w * in[v];
+        }
     }
     for (int j = 0; j < tall; j++)
         for (int v = 0; v < wide; v++) {
@@ -39,22 +41,33 @@ INLINE void layer_tile(const int tall, const int wide, const float *weights, int
         }
 }
 
-/* y[j][n] = finish(bias[j] + sum_i weights[i][j] x[i][n]) from n = `from` to `to`, rounded up to whole TILEs;
-   `weights` have a pitch of `outputs` rounded up to TALL. */
+/* The next so many of `left` outputs or inputs, shared out evenly, at most `most` at a time. */
+static inline int share(int left, int most) {
+    const int groups = (left + most - 1) / most;
+    return (left + groups - 1) / groups;
+}
+
+/* y[j][n] = finish(bias[j] + sum_i weights[i][j] x[i][n]) from n = `from` to `to` and up to REACH_OVER beyond; `weights`
+   have a pitch of `outputs` rounded up to 4. */
 static void layer(const float *weights, const float *bias, int inputs, const float *const *x, int outputs,
                   float *const *y, finish end, const float *const *gate, int from, int to) {
-    const int pitch = up_to(outputs, TALL);
-    for (int n = from; n < to; n += TILE)
-        for (int j = 0; j < outputs; j += TALL) {
-            const float *w = weights + j, *b = bias ? bias + j : NULL;
-            const float *const *g = gate ? gate + j : NULL;
-            switch (outputs - j) {
-            case 1: layer_tile(1, WIDE, w, pitch, b, inputs, x, y + j, end, g, n); break;
-            case 2: layer_tile(2, WIDE, w, pitch, b, inputs, x, y + j, end, g, n); break;
-            case 3: layer_tile(3, WIDE, w, pitch, b, inputs, x, y + j, end, g, n); break;
-            default: layer_tile(4, WIDE, w, pitch, b, inputs, x, y + j, end, g, n);
-            }
+    const int pitch = up_to(outputs, 4);
+#define TILES(tall, wide) \
+    for (int n = from; n < to; n += wide * LANES) layer_tile(tall, wide, w, pitch, b, inputs, x, y + j, end, g, n)
+    for (int j = 0, tall; j < outputs; j += tall) {
+        const float *w = weights + j, *b = bias ? bias + j : NULL;
+        const float *const *g = gate ? gate + j : NULL;
+        tall = share(outputs - j, TALLEST);
+        switch (tall) { /* 8 to 12 sums: what hides the latency and fits into 16 registers */
+        case 1: TILES(1, 4); break;
+        case 2: TILES(2, 4); break;
+        case 3: TILES(3, 3); break;
+        case 4: TILES(4, 2); break;
+        case 5: TILES(5, 2); break;
+        default: TILES(6, 2);
         }
+    }
+#undef TILES
 }
 
 INLINE void gradient_tile(const int tall, float *sums, int pitch, const float *const *dy, const float *const *x, int from,
@@ -79,16 +92,18 @@ INLINE void gradient_tile(const int tall, float *sums, int pitch, const float *c
 static void layer_gradient(float *sums, int outputs, const float *const *dy, int inputs, const float *const *x, int from,
                            int to) {
     const int pitch = up_to(inputs, WIDE);
-    for (int j = 0; j < outputs; j += TALL)
+    for (int j = 0, tall; j < outputs; j += tall) {
+        tall = share(outputs - j, TALL);
         for (int i = 0; i < inputs; i += WIDE) {
             float *s = sums + ((size_t)j * pitch + i) * LANES;
-            switch (outputs - j) {
+            switch (tall) {
             case 1: gradient_tile(1, s, pitch, dy + j, x + i, from, to); break;
             case 2: gradient_tile(2, s, pitch, dy + j, x + i, from, to); break;
             case 3: gradient_tile(3, s, pitch, dy + j, x + i, from, to); break;
             default: gradient_tile(4, s, pitch, dy + j, x + i, from, to);
             }
         }
+    }
 }
 
 static float total(const float *sums) {

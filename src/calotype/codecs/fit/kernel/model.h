@@ -17,7 +17,8 @@ enum {
     CHANNELS = 3,
     REACH = 3,            /* rows and columns that neighbours lie away */
     LEFT = 16,            /* columns beside the rows of a plane, so that vectors may reach over */
-    RIGHT = 64,
+    REACH_OVER = 64,      /* positions that a layer may write beyond the last */
+    RIGHT = REACH_OVER,
     BLOCK = 192,          /* positions that the context network works on at a time */
     PIECE = 96,           /* columns that the synthesis works on at a time */
     RING = 5,             /* rows of the synthesis that are kept */

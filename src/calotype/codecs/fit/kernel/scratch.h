@@ -4,7 +4,7 @@
 
 #include "model.h"
 
-enum { TALL = 4, WIDE = 3 }; /* outputs and vectors of positions, or inputs, that a layer has in registers */
+enum { TALL = 4, WIDE = 3 }; /* outputs and inputs whose gradient is in registers at a time */
 
 static inline int up_to(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 

@@ -62,7 +62,7 @@ static void pixels_backward(fitter *f, synthesis *s, int row, int tells) {
 /* --- 3x3 layers ---------------------------------------------------------------------------------------------------- */
 
 static void clear_after(const fitter *f, float *row) {
-    memset(row + f->width, 0, (size_t)(up_to(f->width, WIDE * WIDEST) + LEFT - f->width) * sizeof *row);
+    memset(row + f->width, 0, REACH_OVER * sizeof *row);
 }
 
 /* The shifted rows around `row`, edges repeated, in the order of R1 and R2; then ones. */
