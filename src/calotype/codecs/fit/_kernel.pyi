@@ -1,4 +1,4 @@
-"""Types of the compiled kernel; `kernel/decode.h` says what the functions do."""
+"""Types of the compiled kernel; `kernel/*.h` say what the functions do."""
 
 from typing import Any
 
@@ -26,6 +26,29 @@ class _Lib:
     def fit_finish(self, coder: Any, size: Any, /) -> Any: ...
     def fit_render(self, shape: Any, numbers: Any, latents: Any, pixels: Any, /) -> int: ...
     def fit_portable(self, yes: int, /) -> None: ...
+    FITTER_LATENT_MAX: int
+    fitter_close: Any
+    def fitter_open(
+        self,
+        height: int,
+        width: int,
+        channels: int,
+        grids: int,
+        neighbours: int,
+        features: int,
+        hidden: int,
+        offsets: Any,
+        picture: Any,
+        /,
+    ) -> Any: ...
+    def fitter_iterate(
+        self, fitter: Any, settings: Any, parameters: Any, gradient: Any, loss: Any, threads: int, /
+    ) -> int: ...
+    def fitter_read(self, fitter: Any, grid: int, latents: Any, /) -> None: ...
+    def fitter_write(self, fitter: Any, grid: int, latents: Any, /) -> None: ...
+    def fitter_gradient(self, fitter: Any, grid: int, gradient: Any, /) -> None: ...
+    def fitter_rounded(self, fitter: Any, grid: int, latents: Any, /) -> None: ...
+    def fitter_widest(self, level: int, /) -> None: ...
 
 ffi: _Ffi
 lib: _Lib

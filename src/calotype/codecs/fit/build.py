@@ -5,9 +5,40 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("src/calotype/codecs/fit/kernel")  # setuptools wants sources relative to setup.py
-SHARED = Path("src/calotype/coding/kernel")  # coder.h
+SHARED = Path("src/calotype/coding/kernel")  # coder.h, numbers.h, vectors.h
 
-DECLARATIONS = """
+ENCODE = """
+    #define FITTER_LATENT_MAX ...
+    typedef struct fitter fitter;
+    typedef struct {
+        float lmbda;
+        int hard;
+        float temperature;
+        float noise;
+        uint32_t seed;
+        float step;
+        float decay[2];
+        float correction[2];
+        float epsilon;
+        int stride;
+    } fitter_settings;
+    typedef struct {
+        double bits;
+        double error;
+    } fitter_loss;
+    fitter *fitter_open(int height, int width, int channels, int grids, int neighbours, int features, int hidden,
+                        const int8_t *offsets, const float *picture);
+    int fitter_iterate(fitter *f, const fitter_settings *settings, const float *parameters, float *gradient,
+                       fitter_loss *loss, int threads);
+    void fitter_read(const fitter *f, int grid, float *latents);
+    void fitter_write(fitter *f, int grid, const float *latents);
+    void fitter_gradient(const fitter *f, int grid, float *gradient);
+    void fitter_rounded(const fitter *f, int grid, float *latents);
+    void fitter_close(fitter *f);
+    void fitter_widest(int level);
+"""
+
+DECODE = """
     #define FIT_OK ...
     #define FIT_CORRUPT ...
     #define FIT_NO_MEMORY ...
@@ -34,14 +65,17 @@ DECLARATIONS = """
 """
 
 ffibuilder = FFI()
-ffibuilder.cdef(DECLARATIONS)
+ffibuilder.cdef(ENCODE + DECODE)
 ffibuilder.set_source(
     "calotype.codecs.fit._kernel",
-    '#include "decode.h"',
+    '#include "encode.h"\n#include "decode.h"',
     sources=[path.as_posix() for path in sorted(HERE.glob("*.c"))],
     depends=[path.as_posix() for folder in (HERE, SHARED) for path in sorted(folder.glob("*.h"))],
     include_dirs=[HERE.as_posix(), SHARED.as_posix()],
-    extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-Wno-psabi"],
+    # No -march: wider instructions are chosen at run time. Only fitting computes with floats:
+    # they may be contracted.
+    extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-pthread", "-Wno-psabi"],
+    extra_link_args=["-pthread"],
     libraries=["m"],
     py_limited_api=True,
 )
