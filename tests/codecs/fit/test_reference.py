@@ -1,4 +1,4 @@
-"""A second decoder of `fit`'s tiles, written from docs/format/fit.md: plain NumPy in 64 bits, its tables from formulas."""
+"""A second decoder of `fit`'s tiles, written from docs/format/fit.md: NumPy in 64 bits, tables from formulas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from calotype.codecs.fit.network import Decoder
 from calotype.codecs.fit.stream import Stream
 from calotype.tiled import open_record
 from calotype.tiling import Grid
-
 from tests.codecs.fit.drawn import drawn
 
 Ints = npt.NDArray[np.int64]
@@ -114,7 +113,7 @@ def decode_tile(stream: bytes, height: int, width: int, channels: int, depth: in
     neighbours, features, hidden = bits.number(4) + 1, bits.number(3) + 1, bits.number(6) + 1
     a = bits.number(4)
     d, k = neighbours + features, grids
-    groups = [
+    groups: list[dict[str, tuple[int, ...]]] = [
         {"F0": (features, k - 1), "F1": (features, k - 2), "F2": (features, k - 3)},
         {"A1": (d, d), "A2": (d, d)},
         {"a1": (d,), "a2": (d,)},

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ...codec import CodecInfo, Host, Payload
 from ...errors import Desync
-from ...image import Image, Pixels, empty
+from ...image import Image, Pixels
 from ...options import DecodeOptions, EncodeOptions
 from ...parallel import cores, tell
 from ...tiled import check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
@@ -56,10 +56,10 @@ class FitCodec:
             progress = partial(_tell_of_tile, number, grid.rows * grid.columns)
             pixels = np.ascontiguousarray(cut(colours, tile))
             records.append(_encode_tile(pixels, image.depth, lambda_of(quality), steps, options.threads, progress))
-        alpha = []
+        alpha: list[bytes] = []
         if image.channels in (2, 4):
             plane = image.pixels[..., -1]
-            alpha = encode_tiles(grid, lambda tile, _: pack_alpha(cut(plane, tile)), options.threads)
+            alpha = encode_tiles(grid, lambda tile, _: pack_alpha(cut(plane, tile), image.depth), options.threads)
         return Payload(image.pixels.shape, image.depth, Layout(TILE, records, alpha).chunks())
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...codec import Chunk
 from ...coding.planes import pack_plane, unpack_plane
@@ -44,9 +46,9 @@ class Layout:
         return cls(side, tiles, split_records(found.get(ALPHA, b"")))
 
 
-def pack_alpha(plane: Pixels) -> bytes:
+def pack_alpha(plane: npt.NDArray[Any], depth: int) -> bytes:
     """(h, w) -> without loss; of more than 8 bits the high bytes come first, then the low ones."""
-    if plane.dtype == np.uint8:
+    if depth <= 8:
         return pack_plane(plane.astype(np.uint8, copy=False))
     return pack_plane(np.concatenate([plane >> 8, plane & 255]).astype(np.uint8))
 

@@ -8,7 +8,6 @@ pixels only, so that each kind is tried by its own half of the decoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,21 +24,25 @@ START = {  # bits that are tried first: usual ones of photographs
 START_STATE_BITS = 8
 ROUNDS = 2
 PATIENCE = 2  # steps that may fail before a direction is given up
-ROW_MOST = 58.0  # of a sum of |weights| of the context network: the kernel's limit is 60000 / 1024
+# what the kernel takes of the context network and of taps, with something to spare for their rounding
+ROW_MOST, WEIGHT_MOST, BIAS_MOST = 56.0, 30.0, 2000.0
+TAPS_MOST, TAP_MOST = 7.0, 3.9
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-
-class Choice(NamedTuple):
-    network: Network
-    cost: float
+Cost = Callable[[dict[str, int], int], float]  # by bits of the groups, and state bits
 
 
 class Rounding:
     """The search for one tile."""
 
     def __init__(
-        self, architecture: Architecture, parameters: Floats, latents: Latents, pixels: Samples, depth: int, lmbda: float
+        self,
+        architecture: Architecture,
+        parameters: Floats,
+        latents: Latents,
+        pixels: Samples,
+        depth: int,
+        lmbda: float,
     ) -> None:
         """Prepare; `pixels` (h, w, channels) are what the tile should be."""
         self._architecture, self._latents, self._depth, self._lmbda = architecture, latents, depth, lmbda
@@ -55,9 +58,11 @@ class Rounding:
             before = dict(bits), state_bits
             for names, cost in ((PICTURE, self._picture_cost), (CONTEXT, self._context_cost)):
                 for name in names:
-                    bits[name] = _descend(
-                        bits[name], range(GROUPS[name].most + 1), lambda b, n=name: cost({**bits, n: b}, state_bits)
-                    )
+
+                    def cost_of(count: int, name: str = name, cost: Cost = cost, states: int = state_bits) -> float:
+                        return cost({**bits, name: count}, states)
+
+                    bits[name] = _descend(bits[name], range(GROUPS[name].most + 1), cost_of)
             state_bits = _descend(state_bits, range(STATE_BITS_MAX + 1), lambda b: self._picture_cost(bits, b))
             if (bits, state_bits) == before:
                 break
@@ -122,28 +127,33 @@ def _descend(start: int, allowed: range, cost: Callable[[int], float]) -> int:
 def squared_error(found: Samples, wanted: npt.NDArray[np.int64], depth: int) -> float:
     """Of samples in [0, 1], the mean of channels summed over pixels."""
     difference = found.astype(np.int64) - wanted
-    return float(np.square(difference, out=difference).sum()) / ((1 << depth) - 1) ** 2 / wanted.shape[2]
+    total = float(np.square(difference).sum())
+    return total / (wanted.shape[2] * ((1 << depth) - 1) ** 2)
 
 
 def tame(architecture: Architecture, parameters: Floats) -> Floats:
     """The same parameters but for rows of weights that the kernel would refuse: those are scaled down."""
     parameters = np.nan_to_num(parameters.astype(np.float32), posinf=0.0, neginf=0.0)
     parts = architecture.split(parameters)
-    identity = np.eye(architecture.inputs, dtype=np.float32)
-    for rows, own in [*((parts[f"F{k}"], 0) for k in range(3)), (parts["A1"], identity), (parts["A2"], identity)]:
-        whole = rows + own
-        rows[:] = whole * _fitting(np.abs(whole).sum(1, keepdims=True), ROW_MOST) - own
-    last = np.abs(parts["A3"]).sum(1, keepdims=True) + np.abs(parts["L"]).sum(1, keepdims=True)
-    for rows in (parts["A3"], parts["L"]):
-        rows *= _fitting(last, ROW_MOST)
-    for rows, limit in [*((rows, 31.0) for rows in (parts["A1"], parts["A2"], parts["A3"], parts["L"]))]:
-        np.clip(rows, -limit, limit - 1, out=rows)
-    parts["taps"] *= _fitting(np.abs(parts["taps"]).sum(1, keepdims=True), 7.0)
-    np.clip(parts["taps"], -3.9, 3.9, out=parts["taps"])
-    for biases in (parts["a1"], parts["a2"], parts["b"]):
-        np.clip(biases, -2000, 2000, out=biases)
+    for name in ("A1", "A2"):
+        whole = parts[name] + np.eye(architecture.inputs, dtype=np.float32)
+        parts[name] += whole * (_share(whole, ROW_MOST) - 1)
+    for name, most in (("F0", ROW_MOST), ("F1", ROW_MOST), ("F2", ROW_MOST), ("taps", TAPS_MOST)):
+        parts[name] *= _share(parts[name], most)
+    both = _share(np.concatenate([parts["A3"], parts["L"]], 1), ROW_MOST)
+    for name in ("A3", "L"):
+        parts[name] *= both
+    for name, most in (
+        ("taps", TAP_MOST),
+        *((name, WEIGHT_MOST) for name in ("F0", "F1", "F2", "A1", "A2", "A3", "L")),
+    ):
+        np.clip(parts[name], -most, most, out=parts[name])
+    for name in ("a1", "a2", "b"):
+        np.clip(parts[name], -BIAS_MOST, BIAS_MOST, out=parts[name])
     return parameters
 
 
-def _fitting(sums: Floats, limit: float) -> Floats:
-    return np.minimum(np.float32(1), np.float32(limit) / np.maximum(sums, np.float32(1e-6)))
+def _share(rows: Floats, most: float) -> Floats:
+    """What each row is to be multiplied by so that its magnitudes sum to at most so much."""
+    sums: Floats = np.abs(rows).sum(1, keepdims=True)
+    return np.minimum(np.float32(1), np.float32(most) / np.maximum(sums, np.float32(1e-6)))

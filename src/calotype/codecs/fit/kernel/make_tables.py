@@ -4,6 +4,7 @@ docs/format/fit.md has the formulas. Each is rounded once, and none lies near en
 in doubt.
 """
 
+from collections.abc import Callable
 from decimal import Decimal, getcontext
 from pathlib import Path
 
@@ -19,7 +20,7 @@ DIGITS = 7
 
 
 def scale(index: int) -> Decimal:
-    """b of a Laplace distribution, in latent steps."""
+    """The b of a Laplace distribution, in latent steps."""
     return (LN_2 * (Decimal(index) / PER_OCTAVE + SMALLEST)).exp()
 
 
@@ -61,7 +62,7 @@ def more(index: int) -> int:
     return chance((-(1 << digits(index)) / scale(index)).exp(), 128)
 
 
-def rows(name: str, kind: str, function, columns: int) -> list[str]:
+def rows(name: str, kind: str, function: Callable[[int, int], int], columns: int) -> list[str]:
     lines = [f"static const {kind} {name}[FIT_SCALES][{columns}] = {{"]
     lines += [f"    {{{', '.join(str(function(i, j)) for j in range(columns))}}}," for i in range(SCALES)]
     return [*lines, "};"]
