@@ -7,7 +7,6 @@ is, from those before it; the *synthesis* makes pixels of the upsampled grids. `
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -18,11 +17,11 @@ from ...errors import Desync
 from ...image import Image, Pixels
 from ...options import DecodeOptions, EncodeOptions
 from ...parallel import cores, tell
-from ...tiled import check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
+from ...tiled import check_count, check_seal, cut, decode_tiles, open_record, seal
 from ...tiling import Grid, Tile
 from . import INFO
 from .architecture import Architecture, grids_for
-from .fitting import fit
+from .fitting import Fitted, fit
 from .layout import Layout, pack_alpha, unpack_alpha
 from .network import Decoder, Network
 from .rounding import Rounding
@@ -34,6 +33,7 @@ DEFAULT_EFFORT = 5
 ITERATIONS = {1: 300, 2: 450, 3: 600, 4: 800, 5: 1000, 6: 1800, 7: 3000, 8: 6000, 9: 12000}  # by effort
 LAMBDA = 5e-2, 2.5e-5  # squared error that a bit per pixel is worth at quality 0 and 100: about .05 and 2.5 bits
 SMALL_BELOW = 1.2e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+CONTINUED = 0.25  # of the iterations, where the same picture was fitted at another quality just now
 SEED = 0
 
 
@@ -46,21 +46,12 @@ class FitCodec:
         """There are no weights; the host is not asked for anything."""
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        """Fit and code the image; the same bytes on as many threads, on machines with the same instructions."""
-        grid = Grid(image.height, image.width, TILE)
-        quality = DEFAULT_QUALITY if options.quality is None else options.quality
-        steps = ITERATIONS[options.effort or DEFAULT_EFFORT]
-        colours = image.pixels[..., : 3 if image.channels >= 3 else 1]
-        records = []
-        for number, tile in enumerate(grid):
-            progress = partial(_tell_of_tile, number, grid.rows * grid.columns)
-            pixels = np.ascontiguousarray(cut(colours, tile))
-            records.append(_encode_tile(pixels, image.depth, lambda_of(quality), steps, options.threads, progress))
-        alpha: list[bytes] = []
-        if image.channels in (2, 4):
-            plane = image.pixels[..., -1]
-            alpha = encode_tiles(grid, lambda tile, _: pack_alpha(cut(plane, tile), image.depth), options.threads)
-        return Payload(image.pixels.shape, image.depth, Layout(TILE, records, alpha).chunks())
+        """Fit and code the image; the same bytes on any number of threads, on machines with the same instructions."""
+        return self.continued(image, options)(DEFAULT_QUALITY if options.quality is None else options.quality)
+
+    def continued(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
+        """What fits at one quality after the other; from the second on it begins where it ended, and is quicker."""
+        return _Encoding(image, options).at
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """The size itself: what is fitted cannot be counted before it is."""
@@ -97,24 +88,65 @@ def preset_of(pixels: int, lmbda: float) -> str:
     return "small" if pixels * lmbda**-0.5 < SMALL_BELOW else "medium"
 
 
-def _encode_tile(
-    pixels: Pixels, depth: int, lmbda: float, steps: int, threads: int, progress: Callable[[int, int], None]
-) -> bytes:
-    """The record of pixels (h, w, channels)."""
-    height, width, channels = pixels.shape
-    architecture = Architecture.of(preset_of(height * width, lmbda), height, width, channels)
-    samples = pixels.astype(np.float32) / np.float32((1 << depth) - 1)
-    fitted = fit(samples, architecture, lmbda, steps, SEED, threads or cores(), progress=progress)
-    latents = np.concatenate([grid.ravel() for grid in fitted.latents]).astype(np.int16)
-    network = Rounding(architecture, fitted.parameters, latents, pixels, depth, lmbda).best()
-    stream, decoder = Stream(), Decoder(network, depth)
-    network.put(stream)
-    decoder.code(stream, latents)
-    data = stream.finish()
-    found = _decode_tile(data, height, width, channels, depth)
-    if not np.array_equal(found, _as_pixels(decoder.render(latents), depth)):
-        raise Desync("a tile would not decode to what it was encoded to; nothing is written")
-    return seal(found, data)
+class _Encoding:
+    """An image, with what was fitted to its tiles last."""
+
+    def __init__(self, image: Image, options: EncodeOptions) -> None:
+        self._image, self._threads = image, options.threads
+        self._steps = ITERATIONS[options.effort or DEFAULT_EFFORT]
+        self._grid = Grid(image.height, image.width, TILE)
+        self._fitted: dict[Tile, tuple[Architecture, Fitted]] = {}
+        self._alpha: list[bytes] | None = None
+
+    def at(self, quality: float) -> Payload:
+        """The image at a quality."""
+        image, grid = self._image, self._grid
+        if self._alpha is None:
+            self._alpha = _pack_alpha(image, grid)
+        records = [self._encode_tile(number, tile, lambda_of(quality)) for number, tile in enumerate(grid)]
+        return Payload(image.pixels.shape, image.depth, Layout(grid.size, records, self._alpha).chunks())
+
+    def _encode_tile(self, number: int, tile: Tile, lmbda: float) -> bytes:
+        """The record of a tile."""
+        depth, colours = self._image.depth, 3 if self._image.channels >= 3 else 1
+        pixels = np.ascontiguousarray(cut(self._image.pixels, tile)[..., :colours])
+        height, width, _ = pixels.shape
+        fitted = self._fit(number, tile, pixels, lmbda)
+        architecture = self._fitted[tile][0]
+        latents = np.concatenate([grid.ravel() for grid in fitted.latents]).astype(np.int16)
+        network = Rounding(architecture, fitted.parameters, latents, pixels, depth, lmbda).best()
+        stream, decoder = Stream(), Decoder(network, depth)
+        network.put(stream)
+        decoder.code(stream, latents)
+        data = stream.finish()
+        found = _decode_tile(data, height, width, colours, depth)
+        if not np.array_equal(found, _as_pixels(decoder.render(latents), depth)):
+            raise Desync("a tile would not decode to what it was encoded to; nothing is written")
+        return seal(found, data)
+
+    def _fit(self, number: int, tile: Tile, pixels: Pixels, lmbda: float) -> Fitted:
+        height, width, channels = pixels.shape
+        architecture = Architecture.of(preset_of(height * width, lmbda), height, width, channels)
+        known, before = self._fitted.get(tile, (None, None))
+        start, steps = None, self._steps
+        if before is not None and known == architecture:
+            start, steps = before.start, max(round(CONTINUED * steps), 1)
+        tiles = self._grid.rows * self._grid.columns
+        samples = pixels.astype(np.float32) / np.float32((1 << self._image.depth) - 1)
+        fitted = fit(
+            samples, architecture, lmbda, steps, SEED, self._threads or cores(), start,
+            lambda done, total: tell(number * total + done, tiles * total),
+        )  # fmt: skip
+        self._fitted[tile] = architecture, fitted
+        return fitted
+
+
+def _pack_alpha(image: Image, grid: Grid) -> list[bytes]:
+    """One plane per tile; nothing without alpha."""
+    if image.channels not in (2, 4):
+        return []
+    plane = image.pixels[..., -1]
+    return [pack_alpha(cut(plane, tile), image.depth) for tile in grid]
 
 
 def _decode_tile(data: bytes, height: int, width: int, channels: int, depth: int) -> Pixels:
@@ -129,10 +161,6 @@ def _decode_tile(data: bytes, height: int, width: int, channels: int, depth: int
 
 def _as_pixels(samples: npt.NDArray[np.uint16], depth: int) -> Pixels:
     return samples.astype(np.uint8) if depth <= 8 else samples
-
-
-def _tell_of_tile(number: int, tiles: int, done: int, total: int) -> None:
-    tell(number * total + done, tiles * total)
 
 
 CODEC = FitCodec

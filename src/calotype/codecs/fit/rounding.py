@@ -24,9 +24,14 @@ START = {  # bits that are tried first: usual ones of photographs
 START_STATE_BITS = 8
 ROUNDS = 2
 PATIENCE = 2  # steps that may fail before a direction is given up
-# what the kernel takes of the context network and of taps, with something to spare for their rounding
-ROW_MOST, WEIGHT_MOST, BIAS_MOST = 56.0, 30.0, 2000.0
-TAPS_MOST, TAP_MOST = 7.0, 3.9
+# What the kernel takes, rounded as at START: rows of weights by the sum of their magnitudes, each weight, each bias.
+ROWS = (
+    (("F0",), 56.0), (("F1",), 56.0), (("F2",), 56.0), (("A1",), 56.0), (("A2",), 56.0), (("A3", "L"), 56.0),
+    (("taps",), 7.0), (("B1",), 200.0), (("B2", "M"), 100.0), (("R1",), 400.0), (("R2",), 400.0),
+)  # fmt: skip
+WEIGHTS = {"taps": 3.9, "B1": 120.0, "B2": 60.0, "M": 60.0, "R1": 200.0, "R2": 200.0}
+WEIGHT_MOST = 30.0  # of others
+BIASES = {"a1": 2000.0, "a2": 2000.0, "b": 2000.0, "c1": 2000.0, "c2": 900.0, "r1": 100.0, "r2": 100.0}
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Cost = Callable[[dict[str, int], int], float]  # by bits of the groups, and state bits
@@ -127,33 +132,22 @@ def _descend(start: int, allowed: range, cost: Callable[[int], float]) -> int:
 def squared_error(found: Samples, wanted: npt.NDArray[np.int64], depth: int) -> float:
     """Of samples in [0, 1], the mean of channels summed over pixels."""
     difference = found.astype(np.int64) - wanted
-    total = float(np.square(difference).sum())
-    return total / (wanted.shape[2] * ((1 << depth) - 1) ** 2)
+    peak = (1 << depth) - 1
+    return float(np.square(difference).sum()) / float(peak * peak * wanted.shape[2])
 
 
 def tame(architecture: Architecture, parameters: Floats) -> Floats:
     """The same parameters but for rows of weights that the kernel would refuse: those are scaled down."""
     parameters = np.nan_to_num(parameters.astype(np.float32), posinf=0.0, neginf=0.0)
     parts = architecture.split(parameters)
-    for name in ("A1", "A2"):
-        whole = parts[name] + np.eye(architecture.inputs, dtype=np.float32)
-        parts[name] += whole * (_share(whole, ROW_MOST) - 1)
-    for name, most in (("F0", ROW_MOST), ("F1", ROW_MOST), ("F2", ROW_MOST), ("taps", TAPS_MOST)):
-        parts[name] *= _share(parts[name], most)
-    both = _share(np.concatenate([parts["A3"], parts["L"]], 1), ROW_MOST)
-    for name in ("A3", "L"):
-        parts[name] *= both
-    for name, most in (
-        ("taps", TAP_MOST),
-        *((name, WEIGHT_MOST) for name in ("F0", "F1", "F2", "A1", "A2", "A3", "L")),
-    ):
-        np.clip(parts[name], -most, most, out=parts[name])
-    for name in ("a1", "a2", "b"):
-        np.clip(parts[name], -BIAS_MOST, BIAS_MOST, out=parts[name])
+    for names, most in ROWS:
+        matrices = [parts[name].reshape(len(parts[name]), -1) for name in names]
+        own = np.eye(architecture.inputs, dtype=np.float32) if names[0] in ("A1", "A2") else np.float32(0)
+        whole = np.concatenate([matrix + own for matrix in matrices], 1)
+        share = np.minimum(np.float32(1), most / np.maximum(np.abs(whole).sum(1, keepdims=True), np.float32(1e-6)))
+        for name, matrix in zip(names, matrices, strict=True):
+            limit = WEIGHTS.get(name, WEIGHT_MOST)
+            matrix[:] = np.clip((matrix + own) * share - own, -limit, limit)
+    for name, limit in BIASES.items():
+        np.clip(parts[name], -limit, limit, out=parts[name])
     return parameters
-
-
-def _share(rows: Floats, most: float) -> Floats:
-    """What each row is to be multiplied by so that its magnitudes sum to at most so much."""
-    sums: Floats = np.abs(rows).sum(1, keepdims=True)
-    return np.minimum(np.float32(1), np.float32(most) / np.maximum(sums, np.float32(1e-6)))
