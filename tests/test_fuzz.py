@@ -23,7 +23,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 BUILDS = {  # folder of harness and kernel, rounds (about three seconds of them), flags
     "coding": ("coding", 1000, ["-O1", "-ffp-contract=off"]),
     "coding-portable": ("coding", 1000, ["-O2", "-ffp-contract=off", "-DCALO_PORTABLE"]),
-    "fit": ("codecs/fit", 1000, ["-O1"]),
+    "fit": ("codecs/fit", 300, ["-O1"]),
     "prism": ("codecs/prism", 80, ["-O1", "-ffp-contract=off"]),
 }
 READ_NO_STREAMS = {"codecs/fit": ("encode.c", "passes_*.c")}

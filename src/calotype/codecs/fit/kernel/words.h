@@ -60,7 +60,7 @@ FIT_INLINE void two_totals(sums a, sums b, int32_t *total_a, int32_t *total_b) {
 
 #else
 #define FIT_TARGET
-#define FIT_INLINE static inline
+#define FIT_INLINE static __attribute__((unused)) /* to inline all is too much for sanitisers */
 
 typedef struct {
     int16_t at[16];
