@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import Architecture
+from .common import common_latents, common_parameters
 from .fitter import Fitter, Floats, Iteration
 
 Listener = Callable[[int, int], None]  # called with the number of iterations that are done, and that of all
@@ -58,7 +59,7 @@ class Schedule:
     networks: float
     """Step of the networks at the start."""
     temperature: tuple[float, float] = (0.3, 0.12)
-    noise: tuple[float, float] = (0.2, 0.05)
+    noise: tuple[float, float] = (0.2, 0.1)
     last: float = 0.1
     """Share of the iterations that move only the networks."""
     networks_last: float = 0.1
@@ -66,7 +67,7 @@ class Schedule:
 
 
 COLD = Schedule(latents=0.2, networks=0.01)
-WARM = Schedule(latents=0.1, networks=0.002)
+WARM = Schedule(latents=0.2, networks=0.003)
 CANDIDATES = 3  # cold starts that are tried
 TRIED_FROM = 1000  # iterations from which on several are tried
 TRIAL = 0.03  # share of the iterations of each
@@ -111,7 +112,8 @@ def cold_start(architecture: Architecture, seed: int) -> Start:
     return Start(vector, warm=False)
 
 
-def _between(ends: tuple[float, float], share: float) -> float:
+def between(ends: tuple[float, float], share: float) -> float:
+    """What lies so far on the way from one to the other."""
     return ends[0] + (ends[1] - ends[0]) * share
 
 
@@ -134,8 +136,8 @@ class _Run:
         decay = (0.9, 0.999)
         iteration = Iteration(
             lmbda=self.lmbda,
-            temperature=_between(s.temperature, share),
-            noise=_between(s.noise, share),
+            temperature=between(s.temperature, share),
+            noise=between(s.noise, share),
             seed=(self.seed * 1_000_003 + count) % 2**32,
             step=s.latents * cosine,
             decay=decay,
@@ -166,15 +168,24 @@ class _Run:
         )
 
 
-def _best_cold_start(fitter: Fitter, lmbda: float, steps: int, seed: int) -> Start:
-    starts = [cold_start(fitter.architecture, seed + i) for i in range(CANDIDATES)]
-    trial = math.ceil(TRIAL * steps)
+def _best_cold_start(fitter: Fitter, lmbda: float, trial: int, seed: int) -> Start:
+    """Of a few, each tried for so many iterations."""
     reached: list[tuple[float, Start]] = []
-    for start in starts:
-        run = _Run(fitter, start, lmbda, seed)
+    for i in range(CANDIDATES):
+        run = _Run(fitter, cold_start(fitter.architecture, seed + i), lmbda, seed)
         loss = [run.soft(0.0) for _ in range(trial)][-1]
         reached.append((loss, Start(run.parameters, fitter.latents, warm=False)))
     return min(reached, key=lambda pair: pair[0])[1]
+
+
+def _first(picture: Floats, fitter: Fitter, lmbda: float, trial: int, seed: int) -> Start:
+    """The common networks where there are any of this shape, else cold ones: the best of a few if they may be tried."""
+    parameters = common_parameters(fitter.architecture, lmbda)
+    if parameters is not None:
+        return Start(parameters, common_latents(picture, fitter.architecture, lmbda))
+    if trial:
+        return _best_cold_start(fitter, lmbda, trial, seed)
+    return cold_start(fitter.architecture, seed)
 
 
 def fit(
@@ -200,7 +211,7 @@ def fit(
     seed : int
         Of starts and noise. Equal arguments give equal results on one kind of processor, whatever `threads` is.
     start : Start
-        Where to begin; None begins cold.
+        Where to begin; None begins with networks that fit many pictures, or cold where there are none of this shape.
     progress : callable
         Told the number of iterations that are done and that of all. What it raises, and a KeyboardInterrupt, ends the
         work at once.
@@ -213,10 +224,9 @@ def fit(
     fitter = Fitter(picture, architecture, threads)
     done = 0
     if start is None:
-        start = cold_start(architecture, seed)
-        if steps >= TRIED_FROM:
-            start = _best_cold_start(fitter, lmbda, steps, seed)
-            done = CANDIDATES * math.ceil(TRIAL * steps)
+        trial = math.ceil(TRIAL * steps) if steps >= TRIED_FROM else 0
+        start = _first(picture, fitter, lmbda, trial, seed)
+        done = 0 if start.warm else CANDIDATES * trial
     run = _Run(fitter, start, lmbda, seed)
     last = round(run.schedule.last * steps)
     soft = max(0, steps - done - last)
