@@ -33,7 +33,7 @@ DEFAULT_EFFORT = 5
 ITERATIONS = {1: 300, 2: 450, 3: 600, 4: 800, 5: 1000, 6: 1800, 7: 3000, 8: 6000, 9: 12000}  # by effort
 LAMBDA = 5e-2, 2.5e-5  # squared error that a bit per pixel is worth at quality 0 and 100: about .05 and 2.5 bits
 SMALL_BELOW = 1.2e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
-CONTINUED = 0.25  # of the iterations, where the same picture was fitted at another quality just now
+CONTINUED, CONTINUED_LEAST = 0.25, 150  # of the iterations where the picture was fitted at another quality just now
 SEED = 0
 
 
@@ -130,7 +130,7 @@ class _Encoding:
         known, before = self._fitted.get(tile, (None, None))
         start, steps = None, self._steps
         if before is not None and known == architecture:
-            start, steps = before.start, max(round(CONTINUED * steps), 1)
+            start, steps = before.start, max(round(CONTINUED * steps), min(CONTINUED_LEAST, steps))
         tiles = self._grid.rows * self._grid.columns
         samples = pixels.astype(np.float32) / np.float32((1 << self._image.depth) - 1)
         fitted = fit(
