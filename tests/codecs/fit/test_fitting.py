@@ -10,7 +10,7 @@ import pytest
 from calotype.codecs.fit._kernel import lib
 from calotype.codecs.fit.architecture import Architecture
 from calotype.codecs.fit.fitter import Fitter, Floats, Iteration
-from calotype.codecs.fit.fitting import Fitted, Start, fit
+from calotype.codecs.fit.fitting import Fitted, Start, cold_start, fit
 
 FLOAT32 = 5e-6  # of the largest gradient of its kind: sums of many float32 products
 WIDEST = 2
@@ -156,7 +156,8 @@ def test_the_loss_falls_and_goes_on_falling_from_where_it_stood() -> None:
     def loss(found: Fitted) -> float:
         return found.mse + lmbda * found.rate_bits / (96 * 80)
 
-    short, long = (fit(picture, architecture, lmbda, steps=steps) for steps in (20, 200))
+    cold = cold_start(architecture, 0)
+    short, long = (fit(picture, architecture, lmbda, steps=steps, start=cold) for steps in (20, 200))
     assert loss(long) < 0.3 * loss(short)
     assert loss(fit(picture, architecture, lmbda, steps=50, start=short.start)) < loss(short)
     assert long.mse < picture.var()

@@ -23,12 +23,14 @@ static void lay_plane(plane *p, float *base, size_t *used, int height, int width
 
 static size_t lay_planes(fitter *f, float *base) {
     size_t used = 0;
+    uint32_t start = 0;
     for (int c = 0; c < f->channels; c++) lay_plane(&f->picture[c], base, &used, f->height, f->width);
     for (int k = 0; k < f->grids; k++) {
         grid *g = &f->grid[k];
         plane *planes[] = {&g->latents, &g->first, &g->second, &g->rounded, &g->slope, &g->gradient};
         const int height = ((f->height - 1) >> k) + 1, width = ((f->width - 1) >> k) + 1;
-        g->start = k ? f->grid[k - 1].start + (uint32_t)f->grid[k - 1].latents.height * (uint32_t)f->grid[k - 1].latents.width : 0;
+        g->start = start;
+        start += (uint32_t)height * (uint32_t)width;
         for (size_t i = 0; i < sizeof planes / sizeof *planes; i++) lay_plane(planes[i], base, &used, height, width);
     }
     for (int k = 1; k < f->grids; k++)
@@ -221,7 +223,8 @@ static void *work_through(void *argument) {
     team *t = m->team;
     for (int phase = 0; phase < t->f->phase_count; phase++) {
         int i;
-        while ((i = atomic_fetch_add(&t->next[phase], 1)) < t->f->phases[phase + 1]) t->run(t->f, &t->f->jobs[i], m->scratch);
+        while ((i = atomic_fetch_add(&t->next[phase], 1)) < t->f->phases[phase + 1])
+            t->run(t->f, &t->f->jobs[i], m->scratch);
         wait_for_all(t);
     }
     return NULL;
@@ -264,7 +267,8 @@ static int run_phases(fitter *f, int threads) {
     pthread_cond_init(&t.all_here, NULL);
     int started = 1;
     pthread_mutex_lock(&t.lock); /* nobody passes before it is known how many there are */
-    while (started < threads && !pthread_create(&members[started].thread, NULL, work_through, &members[started])) started++;
+    while (started < threads && !pthread_create(&members[started].thread, NULL, work_through, &members[started]))
+        started++;
     t.threads = started;
     pthread_mutex_unlock(&t.lock);
     work_through(&members[0]);
@@ -293,8 +297,7 @@ fitter *fitter_open(int height, int width, int channels, int grids, int neighbou
     lay_planes(f, f->floats);
     for (int c = 0; c < channels; c++)
         for (int r = 0; r < height; r++)
-            for (int n = 0; n < width; n++)
-                row_of(&f->picture[c], r)[n] = picture[((size_t)c * (size_t)height + (size_t)r) * (size_t)width + (size_t)n] - 0.5f;
+            for (int n = 0; n < width; n++) row_of(&f->picture[c], r)[n] = *picture++ - 0.5f;
     return f;
 }
 
@@ -318,7 +321,8 @@ int fitter_iterate(fitter *f, const fitter_settings *settings, const float *para
 }
 
 static void copy_out(const plane *p, float *to) {
-    for (int r = 0; r < p->height; r++) memcpy(to + (size_t)r * (size_t)p->width, row_of(p, r), (size_t)p->width * sizeof *to);
+    const size_t width = (size_t)p->width;
+    for (int r = 0; r < p->height; r++) memcpy(to + (size_t)r * width, row_of(p, r), width * sizeof *to);
 }
 
 void fitter_read(const fitter *f, int k, float *latents) { copy_out(&f->grid[k].latents, latents); }

@@ -1,5 +1,6 @@
 /* Linear layers over positions, forward and backward. A list of pointers names the inputs, one row of positions each (so
-   that a convolution is a layer of shifted rows); sums stay in registers, TALL outputs by WIDE vectors of positions. */
+   that a convolution is a layer of shifted rows); the sums of a tile of outputs and positions stay in
+   registers. */
 #ifndef FIT_LAYERS_H
 #define FIT_LAYERS_H
 
@@ -116,7 +117,8 @@ static float total(const float *sums) {
 static void collect(const float *sums, float by, int outputs, int inputs, int first, int count, float *gradient) {
     const int pitch = up_to(inputs, WIDE);
     for (int j = 0; j < outputs; j++)
-        for (int i = 0; i < count; i++) gradient[j * count + i] += by * total(sums + ((size_t)j * pitch + first + i) * LANES);
+        for (int i = 0; i < count; i++)
+            gradient[j * count + i] += by * total(sums + ((size_t)j * pitch + first + i) * LANES);
 }
 
 /* --- functions --------------------------------------------------------------------------------------------------- */

@@ -56,7 +56,10 @@ static void up_row_back(const plane *from, plane *d_from, int row, const float *
         g2 += even * b + odd * d;
         g3 += even * c + odd * c;
     }
-    for (int n = up_to(width, LANES); n < width + LEFT; n += LANES) store(s->even + n, splat(0)), store(s->odd + n, splat(0));
+    for (int n = up_to(width, LANES); n < width + LEFT; n += LANES) {
+        store(s->even + n, splat(0));
+        store(s->odd + n, splat(0));
+    }
     float *back = s->back;
     for (int n = -LANES; n < width + 2; n += LANES) {
         const float *even = s->even + n, *odd = s->odd + n;
