@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from .errors import WeightsNotFound
 from .image import Image
@@ -116,6 +116,15 @@ class Codec(Protocol):
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """Size to expect of the payload's chunks in bits, by ideal code lengths, without writing them."""
+        ...
+
+
+@runtime_checkable
+class Continuing(Protocol):
+    """A codec that codes an image at another quality sooner once it has coded it at one; a search asks for it."""
+
+    def continued(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
+        """What codes the image at one quality after the other, as `encode` would but for what it knows by then."""
         ...
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import io, registry
-from .codec import Chunk, Codec, CodecInfo, Payload
+from .codec import Chunk, Codec, CodecInfo, Continuing, Payload
 from .container import METADATA_TAGS, Bound, Buffer, Header, pack, unpack_cut
 from .errors import (
     BatchFailed,
@@ -183,9 +183,10 @@ class Model:
 
     def _encode_within(self, image: Image, options: EncodeOptions, limit: int, fallback: Fallback | None) -> bytes:
         """The largest file of at most `limit` bytes."""
+        code = self._at_qualities(image, options)
 
-        def encode(quality: float | None) -> bytes:
-            return self._pack(image, self.codec.encode(image, replace(options, quality=quality)))
+        def encode(quality: float) -> bytes:
+            return self._pack(image, code(quality))
 
         if fallback is not None and (exact := fallback.within(limit)) is not None:
             return exact
@@ -199,7 +200,7 @@ class Model:
                 exact = None if fallback is None else fallback.within(image.pixels.nbytes)
                 hint = "" if exact is None else f"; without loss it has {len(exact):,}"
                 raise Unsupported(f"{error}{hint}") from None
-        data = encode(None)
+        data = self._pack(image, self.codec.encode(image, options))
         if len(data) > limit:
             raise Unsupported(
                 f"the file of {self.name} has {len(data):,} bytes, above {limit:,}, and it has one size only; "
@@ -209,24 +210,28 @@ class Model:
 
     def _encode_reaching(self, image: Image, options: EncodeOptions, wanted: float, fallback: Fallback | None) -> bytes:
         """The smallest file of at least so many dB."""
+        code = self._at_qualities(image, options)
 
-        def encode(quality: float | None) -> tuple[bytes, float]:
-            payload = self.codec.encode(image, replace(options, quality=quality))
+        def shown(payload: Payload) -> tuple[bytes, float]:
             return self._pack(image, payload), psnr(image, self._shown(payload))
 
         if self.info.accepts("quality"):
             if self._is_graded:
                 grades = self._grades(image, options)
-                data = first_reaching(
-                    ((self._pack(image, grade), psnr(image, self._shown(grade))) for grade in grades), wanted
-                )
+                data = first_reaching(map(shown, grades), wanted)
             else:
-                data = smallest_reaching(encode, wanted)
+                data = smallest_reaching(lambda quality: shown(code(quality)), wanted)
             return data if fallback is None else fallback.within(len(data)) or data
-        data, found = encode(None)
+        data, found = shown(self.codec.encode(image, options))
         if found < wanted:
             raise Unsupported(f"the file of {self.name} has {found:.2f} dB, below {wanted:g}; it has one quality only")
         return data
+
+    def _at_qualities(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
+        """What codes an image at one quality after the other."""
+        if isinstance(self.codec, Continuing):
+            return self.codec.continued(image, options)
+        return lambda quality: self.codec.encode(image, replace(options, quality=quality))
 
     @property
     def _is_graded(self) -> bool:

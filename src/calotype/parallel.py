@@ -90,8 +90,13 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 def told(results: Iterable[Result], total: int) -> Iterator[Result]:
     """The same results; who listens hears how many of all there are."""
-    listener = _listener.get() or (lambda done, total: None)
-    listener(0, total)
+    tell(0, total)
     for done, result in enumerate(results, 1):
-        listener(done, total)
+        tell(done, total)
         yield result
+
+
+def tell(done: int, total: int) -> None:
+    """Who listens hears that so many pieces of all are done; for work that is no loop over results."""
+    if listener := _listener.get():
+        listener(done, total)

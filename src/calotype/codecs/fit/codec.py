@@ -1,0 +1,166 @@
+"""The `fit` codec: encoding is fitting a small model to the picture; decoding runs it, in integers.
+
+Glossary: *latents* are grids of integers, the finest as large as the tile; the *context network* tells how likely each
+is, from those before it; the *synthesis* makes pixels of the upsampled grids. `architecture.py` has the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...codec import CodecInfo, Host, Payload
+from ...errors import Desync
+from ...image import Image, Pixels
+from ...options import DecodeOptions, EncodeOptions
+from ...parallel import cores, tell
+from ...tiled import check_count, check_seal, cut, decode_tiles, open_record, seal
+from ...tiling import Grid, Tile
+from . import INFO
+from .architecture import Architecture, grids_for
+from .fitting import Fitted, fit
+from .layout import Layout, pack_alpha, unpack_alpha
+from .network import Decoder, Network
+from .rounding import Rounding
+from .stream import Stream
+
+TILE = 2048  # pixels: what an encoder takes; large, as each tile has networks of its own
+DEFAULT_QUALITY = 50.0
+DEFAULT_EFFORT = 5
+ITERATIONS = {1: 300, 2: 450, 3: 600, 4: 800, 5: 1000, 6: 1800, 7: 3000, 8: 6000, 9: 12000}  # by effort
+LAMBDA = 5e-2, 2.5e-5  # squared error that a bit per pixel is worth at quality 0 and 100: about .05 and 2.5 bits
+SMALL_BELOW = 1.2e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+CONTINUED, CONTINUED_LEAST = 0.25, 150  # of the iterations where the picture was fitted at another quality just now
+SEED = 0
+
+
+class FitCodec:
+    """Holds nothing but its options: a file has all that its pixels are made of."""
+
+    info: ClassVar[CodecInfo] = INFO
+
+    def __init__(self, host: Host | None = None) -> None:
+        """There are no weights; the host is not asked for anything."""
+
+    def encode(self, image: Image, options: EncodeOptions) -> Payload:
+        """Fit and code the image; the same bytes on any number of threads, on machines with the same instructions."""
+        return self.continued(image, options)(DEFAULT_QUALITY if options.quality is None else options.quality)
+
+    def continued(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
+        """What fits at one quality after the other; from the second on it begins where it ended, and is quicker."""
+        return _Encoding(image, options).at
+
+    def count_bits(self, image: Image, options: EncodeOptions) -> float:
+        """The size itself: what is fitted cannot be counted before it is."""
+        return self.encode(image, options).bits
+
+    def decode(self, payload: Payload, options: DecodeOptions) -> Image:
+        """Decode all or a region. Raises `CorruptFile`, `Desync`, `UnsupportedFile`, `Unsupported`."""
+        height, width, channels = payload.shape
+        layout, depth = Layout.parse(payload.chunks), payload.depth
+        grid, has_alpha = Grid(height, width, layout.side), channels in (2, 4)
+        check_count(layout.tiles, grid)
+        check_count(layout.alpha, grid, parts=int(has_alpha))
+
+        def decode_tile(tile: Tile, threads: int) -> Pixels:
+            sealed, stream = open_record(grid.of(layout.tiles, tile))
+            pixels = _decode_tile(stream, tile.y.size, tile.x.size, 3 if channels >= 3 else 1, depth)
+            check_seal(sealed, pixels, tile)
+            if not has_alpha:
+                return pixels
+            alpha = unpack_alpha(grid.of(layout.alpha, tile), tile.y.size, tile.x.size, depth)
+            return np.concatenate([pixels, alpha[..., None]], -1)
+
+        return Image(decode_tiles(grid, options.region, channels, depth, decode_tile, options.threads), depth)
+
+
+def lambda_of(quality: float) -> float:
+    """Mean squared error of samples in [0, 1] that a bit per pixel is worth."""
+    low, high = np.log(LAMBDA)
+    return float(np.exp(low + (high - low) * quality / 100))
+
+
+def preset_of(pixels: int, lmbda: float) -> str:
+    """Which networks a tile is worth: small ones where a file of few bytes would be much of them."""
+    return "small" if pixels * lmbda**-0.5 < SMALL_BELOW else "medium"
+
+
+class _Encoding:
+    """An image, with what was fitted to its tiles last."""
+
+    def __init__(self, image: Image, options: EncodeOptions) -> None:
+        self._image, self._threads = image, options.threads
+        self._steps = ITERATIONS[options.effort or DEFAULT_EFFORT]
+        self._grid = Grid(image.height, image.width, TILE)
+        self._fitted: dict[Tile, tuple[Architecture, Fitted]] = {}
+        self._alpha: list[bytes] | None = None
+
+    def at(self, quality: float) -> Payload:
+        """The image at a quality."""
+        image, grid = self._image, self._grid
+        if self._alpha is None:
+            self._alpha = _pack_alpha(image, grid)
+        records = [self._encode_tile(number, tile, lambda_of(quality)) for number, tile in enumerate(grid)]
+        return Payload(image.pixels.shape, image.depth, Layout(grid.size, records, self._alpha).chunks())
+
+    def _encode_tile(self, number: int, tile: Tile, lmbda: float) -> bytes:
+        """The record of a tile."""
+        depth, colours = self._image.depth, 3 if self._image.channels >= 3 else 1
+        pixels = np.ascontiguousarray(cut(self._image.pixels, tile)[..., :colours])
+        height, width, _ = pixels.shape
+        fitted = self._fit(number, tile, pixels, lmbda)
+        architecture = self._fitted[tile][0]
+        latents = np.concatenate([grid.ravel() for grid in fitted.latents]).astype(np.int16)
+        network = Rounding(architecture, fitted.parameters, latents, pixels, depth, lmbda).best()
+        stream, decoder = Stream(), Decoder(network, depth)
+        network.put(stream)
+        decoder.code(stream, latents)
+        data = stream.finish()
+        found = _decode_tile(data, height, width, colours, depth)
+        if not np.array_equal(found, _as_pixels(decoder.render(latents), depth)):
+            raise Desync("a tile would not decode to what it was encoded to; nothing is written")
+        return seal(found, data)
+
+    def _fit(self, number: int, tile: Tile, pixels: Pixels, lmbda: float) -> Fitted:
+        height, width, channels = pixels.shape
+        architecture = Architecture.of(preset_of(height * width, lmbda), height, width, channels)
+        known, before = self._fitted.get(tile, (None, None))
+        start, steps = None, self._steps
+        if before is not None and known == architecture:
+            start, steps = before.start, max(round(CONTINUED * steps), min(CONTINUED_LEAST, steps))
+        tiles = self._grid.rows * self._grid.columns
+        samples = pixels.astype(np.float32) / np.float32((1 << self._image.depth) - 1)
+        fitted = fit(
+            samples, architecture, lmbda, steps, SEED, self._threads or cores(), start,
+            lambda done, total: tell(number * total + done, tiles * total),
+        )  # fmt: skip
+        self._fitted[tile] = architecture, fitted
+        return fitted
+
+
+def _pack_alpha(image: Image, grid: Grid) -> list[bytes]:
+    """One plane per tile; nothing without alpha."""
+    if image.channels not in (2, 4):
+        return []
+    plane = image.pixels[..., -1]
+    return [pack_alpha(cut(plane, tile), image.depth) for tile in grid]
+
+
+def _decode_tile(data: bytes, height: int, width: int, channels: int, depth: int) -> Pixels:
+    """Pixels (h, w, channels) of a record's stream. Raises `CorruptFile`."""
+    stream = Stream(data)
+    network = Network.take(stream, height, width, channels, grids_for(height, width))
+    decoder = Decoder(network, depth)
+    latents = decoder.code(stream)
+    stream.finish()
+    return _as_pixels(decoder.render(latents), depth)
+
+
+def _as_pixels(samples: npt.NDArray[np.uint16], depth: int) -> Pixels:
+    return samples.astype(np.uint8) if depth <= 8 else samples
+
+
+CODEC = FitCodec

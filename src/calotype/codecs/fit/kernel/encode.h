@@ -1,0 +1,58 @@
+/* Fitting a picture's latents and networks: one iteration of forward, backward and Adam for the latents.
+   ../architecture.py says what the model is and how its parameters lie in a vector; docs/explain/fit.md says how it is
+   fitted. C11 with the vector extension of GCC and Clang, and POSIX threads; no Python, no global state but a switch for
+   tests. */
+#ifndef FIT_ENCODE_H
+#define FIT_ENCODE_H
+
+#include <stdint.h>
+
+enum {
+    FITTER_OK = 0,
+    FITTER_NO_MEMORY = -2,
+    FITTER_LATENT_MAX = 255,
+};
+
+typedef struct fitter fitter;
+
+typedef struct {
+    float lmbda;          /* the loss is squared error, mean over channels and summed over pixels, + lmbda * bits */
+    int hard;             /* 1: latents are rounded and stay as they are; else they are soft-rounded */
+    float temperature;    /* of soft rounding */
+    float noise;          /* its standard deviation */
+    uint32_t seed;        /* of the noise; another one in each iteration */
+    float step;           /* of Adam for the latents; 0: they stay as they are */
+    float decay[2];       /* of its two moments */
+    float correction[2];  /* 1 - decay^t */
+    float epsilon;
+    int stride;           /* only every so many-th block tells the networks' gradient, scaled up */
+} fitter_settings;
+
+typedef struct {
+    double bits;          /* of all latents */
+    double error;         /* squared, of samples in [0, 1], summed over pixels and channels */
+} fitter_loss;
+
+/* `offsets` [neighbours][2]: row and column of each; `picture` [channels][height][width] in [0, 1] is copied. Latents are
+   zero. NULL: no memory, or threads below 1. */
+fitter *fitter_open(int height, int width, int channels, int grids, int neighbours, int features, int hidden,
+                    const int8_t *offsets, const float *picture);
+
+/* One iteration: the gradient of the loss for `parameters`, of the same length, and a step of the latents. The result
+   does not depend on `threads`. */
+int fitter_iterate(fitter *f, const fitter_settings *settings, const float *parameters, float *gradient,
+                   fitter_loss *loss, int threads);
+
+/* Latents of one grid [height][width], not rounded; to write them sets Adam back. `fitter_gradient` is for tests: the
+   loss by the (soft-)rounded latents of the last iteration times the slope of the rounding. */
+void fitter_read(const fitter *f, int grid, float *latents);
+void fitter_write(fitter *f, int grid, const float *latents);
+void fitter_gradient(const fitter *f, int grid, float *gradient);
+void fitter_rounded(const fitter *f, int grid, float *latents);
+
+void fitter_close(fitter *f);
+
+/* For tests: the widest instruction set that may be used; 0 none, 1 AVX2, 2 AVX-512. */
+void fitter_widest(int level);
+
+#endif

@@ -1,0 +1,2 @@
+#define CODE_GRIDS fit_code_grids
+#include "grids.h"

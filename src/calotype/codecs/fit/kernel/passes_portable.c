@@ -1,0 +1,3 @@
+#define LANES 4
+#define NAMED(x) x##_portable
+#include "passes.h"

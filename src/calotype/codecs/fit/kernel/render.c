@@ -1,0 +1,2 @@
+#define RENDER fit_render_plain
+#include "render.h"

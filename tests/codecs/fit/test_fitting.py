@@ -1,0 +1,185 @@
+"""Fitting: gradients against PyTorch, rounding, what seeds and threads do, and that the loss falls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from calotype.codecs.fit._kernel import lib
+from calotype.codecs.fit.architecture import Architecture
+from calotype.codecs.fit.fitter import Fitter, Floats, Iteration
+from calotype.codecs.fit.fitting import Fitted, Start, cold_start, fit
+
+FLOAT32 = 5e-6  # of the largest gradient of its kind: sums of many float32 products
+WIDEST = 2
+RATE = 0.01
+
+
+@pytest.fixture(params=[0, WIDEST], ids=["portable", "widest"])
+def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
+    lib.fitter_widest(request.param)
+    yield
+    lib.fitter_widest(WIDEST)
+
+
+def some(architecture: Architecture) -> tuple[Floats, list[Floats], Floats]:
+    """A picture, latents and parameters, random."""
+    a, random = architecture, np.random.default_rng(1)
+    picture = random.random((a.height, a.width, a.channels)).astype(np.float32)
+    latents = [(1.5 * random.standard_normal(a.grid(k))).astype(np.float32) for k in range(a.grids)]
+    return picture, latents, (0.15 * random.standard_normal(a.parameters)).astype(np.float32)
+
+
+def smooth(height: int, width: int) -> Floats:
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    waves = [0.5 + 0.3 * np.sin(rows / 9 + i) * np.cos(columns / (7 + i)) for i in range(3)]
+    return np.stack(waves, -1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        Architecture.of("small", 70, 131, 3),
+        Architecture.of("medium", 64, 64, 1),
+        Architecture.of("large", 97, 53, 3),
+        Architecture(150, 3, 3, grids=9, neighbours=5, features=1, hidden=5),
+        Architecture(1, 1, 3, grids=7, neighbours=13, features=3, hidden=7),
+    ],
+    ids=["small", "grey", "large", "narrow", "one pixel"],
+)
+@pytest.mark.usefixtures("instructions")
+def test_gradients_are_those_of_pytorch(architecture: Architecture) -> None:
+    torch = pytest.importorskip("torch")
+    from tests.codecs.fit import reference
+
+    picture, latents, parameters = some(architecture)
+    fitter = Fitter(picture, architecture, threads=2)
+    fitter.latents = latents
+    loss, gradient = fitter.iterate(Iteration(RATE, temperature=0.3), parameters)
+
+    y = [torch.tensor(grid, dtype=torch.float64, requires_grad=True) for grid in latents]
+    vector = torch.tensor(parameters, dtype=torch.float64, requires_grad=True)
+    part = {name: vector[at].reshape(architecture.shapes[name]) for name, at in architecture.slices.items()}
+    rounded = [reference.soft_round(reference.soft_round(grid, 0.3), 0.3) for grid in y]
+    bits = reference.bits(architecture, part, rounded)
+    wanted = torch.tensor(picture.transpose(2, 0, 1), dtype=torch.float64)
+    error = ((reference.picture(architecture, part, rounded) + 0.5 - wanted) ** 2).sum()
+    (error / architecture.channels + RATE * bits).backward()
+
+    assert loss.bits == pytest.approx(bits.item(), rel=FLOAT32)
+    assert loss.error == pytest.approx(error.item(), rel=FLOAT32)
+    expected = {name: vector.grad[at].numpy() for name, at in architecture.slices.items()}
+    found = {name: gradient[at] for name, at in architecture.slices.items()}
+    expected |= {f"grid {k}": y[k].grad.numpy() for k in range(architecture.grids)}
+    found |= {f"grid {k}": grid for k, grid in enumerate(fitter.gradient)}
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=FLOAT32 * np.abs(value).max() + 1e-12, err_msg=name)
+
+
+@pytest.mark.usefixtures("instructions")
+def test_hard_rounding_is_rounding() -> None:
+    architecture = Architecture.of("small", 70, 45, 3)
+    picture, latents, parameters = some(architecture)
+    fitter = Fitter(picture, architecture)
+    fitter.latents = latents
+    fitter.iterate(Iteration(RATE, hard=True, step=1.0), parameters)
+    for found, rounded, latent in zip(fitter.latents, fitter.rounded, latents, strict=True):
+        np.testing.assert_array_equal(found, latent)  # hard rounding moves nothing
+        np.testing.assert_array_equal(rounded, np.floor(latent + 0.5))
+
+
+@pytest.mark.usefixtures("instructions")
+def test_noise_has_the_deviation_asked_for_and_is_another_for_each_seed() -> None:
+    architecture = Architecture.of("small", 256, 256, 1)
+    fitter = Fitter(np.zeros((256, 256, 1), np.float32), architecture)
+    parameters = np.zeros(architecture.parameters, np.float32)
+
+    def rounded(seed: int) -> Floats:
+        # Zero stays where it is when soft-rounded; at a high temperature rounding is nearly nothing.
+        fitter.iterate(Iteration(RATE, temperature=100.0, noise=0.2, seed=seed), parameters)
+        return fitter.rounded[0]
+
+    first, second = rounded(1), rounded(2)
+    for noise in (first, second):
+        assert abs(noise.mean()) < 0.005  # its deviation is .2 / 256
+        assert noise.std() == pytest.approx(0.2, rel=0.02)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(first[:, :-1].ravel(), first[:, 1:].ravel())[0, 1]) < 0.02
+
+
+def test_adam_moves_latents_by_its_formula() -> None:
+    architecture = Architecture.of("small", 70, 45, 3)
+    picture, latents, parameters = some(architecture)
+    fitter = Fitter(picture, architecture)
+    fitter.latents = latents
+    iteration = Iteration(RATE, step=0.1, correction=(0.1, 0.001), epsilon=5 * RATE)
+    fitter.iterate(iteration, parameters)
+    for found, gradient, latent in zip(fitter.latents, fitter.gradient, latents, strict=True):
+        expected = latent - 0.1 * gradient / (np.abs(gradient) + 5 * RATE)  # the first step
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_sparse_gradients_of_networks_are_right_on_average() -> None:
+    architecture = Architecture.of("small", 256, 256, 1)
+    picture, latents, parameters = some(architecture)
+    fitter = Fitter(picture, architecture)
+    fitter.latents = latents
+
+    def gradient(stride: int, seed: int) -> Floats:
+        return fitter.iterate(Iteration(RATE, temperature=0.3, stride=stride, seed=seed), parameters)[1]
+
+    whole = gradient(1, 0)
+    mean = np.mean([gradient(4, seed) for seed in range(4)], axis=0)
+    np.testing.assert_allclose(mean, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
+
+
+def assert_equal(a: Fitted, b: Fitted) -> None:
+    np.testing.assert_array_equal(a.parameters, b.parameters)
+    for one, other in zip(a.latents, b.latents, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (a.rate_bits, a.mse) == (b.rate_bits, b.mse)
+
+
+def test_threads_change_nothing_and_seeds_do() -> None:
+    architecture, picture = Architecture.of("small", 150, 90, 3), smooth(150, 90)
+    first = fit(picture, architecture, 1e-3, steps=20)
+    assert_equal(first, fit(picture, architecture, 1e-3, steps=20))
+    assert_equal(first, fit(picture, architecture, 1e-3, steps=20, threads=3))
+    assert np.any(first.parameters != fit(picture, architecture, 1e-3, steps=20, seed=1).parameters)
+
+
+def test_the_loss_falls_and_goes_on_falling_from_where_it_stood() -> None:
+    architecture, picture, lmbda = Architecture.of("small", 96, 80, 3), smooth(96, 80), 1e-3
+
+    def loss(found: Fitted) -> float:
+        return found.mse + lmbda * found.rate_bits / (96 * 80)
+
+    cold = cold_start(architecture, 0)
+    short, long = (fit(picture, architecture, lmbda, steps=steps, start=cold) for steps in (20, 200))
+    assert loss(long) < 0.3 * loss(short)
+    assert loss(fit(picture, architecture, lmbda, steps=50, start=short.start)) < loss(short)
+    assert long.mse < picture.var()
+    assert all(np.abs(grid).max() <= lib.FITTER_LATENT_MAX for grid in long.latents)
+
+
+def test_what_progress_raises_ends_the_work() -> None:
+    told: list[tuple[int, int]] = []
+
+    def listen(done: int, total: int) -> None:
+        told.append((done, total))
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=100, progress=listen)
+    assert told == [(1, 100), (2, 100), (3, 100)]
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    architecture = Architecture.of("small", 20, 20, 3)
+    with pytest.raises(ValueError, match="picture"):
+        fit(smooth(20, 21), architecture, 1e-3, steps=1)
+    with pytest.raises(ValueError, match="parameters"):
+        fit(smooth(20, 20), architecture, 1e-3, steps=1, start=Start(np.zeros(3, np.float32)))
