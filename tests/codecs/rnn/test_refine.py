@@ -77,6 +77,6 @@ def test_coefficients_become_the_samples_they_are_of() -> None:
     for places in (ALL, coarse):
         found = analyse(samples, SIDE, places)
         assert found.shape == (2, 3, len(ALL))
-        back = synthesise(found.astype(np.float32) / UNITS, SIDE, places)
+        back = synthesise(found.astype(np.float32) * np.float32(1 / UNITS), SIDE, places)
         assert np.abs(back - samples).max() < 8 / UNITS
     assert np.abs(analyse(samples, SIDE, coarse)).sum() < np.abs(analyse(samples, SIDE, ALL)).sum()
