@@ -18,6 +18,7 @@ from PIL import UnidentifiedImageError
 import calotype
 from calotype import container
 from calotype.codec import Chunk, Host, Payload
+from calotype.coding import crc32c
 from calotype.container import pack, unpack
 from calotype.errors import CorruptFile, LimitExceeded, Unsupported, UnsupportedFile, WeightsNotFound, WrongType
 from calotype.options import EncodeOptions
@@ -363,7 +364,7 @@ def test_a_file_that_arrives_in_pieces_is_looked_at_once(photo: np.ndarray, monk
     header, chunks = unpack(calotype.encode(photo, model=MODEL))
     data = pack(header, [*chunks, *[Chunk("Q", b"")] * 2000])
     looked_at = 0
-    checksum = container.crc32c
+    checksum = crc32c
 
     def count(body: bytes) -> int:
         nonlocal looked_at
