@@ -13,7 +13,8 @@ WORKERS ?= 2
 QUALITY ?= 30
 FUZZ_SECONDS ?= 60
 SETS ?= kodak mcmaster urban
-MODELS ?= all,prism.photo@1,prism.photo@3,prism.photo@7,prism.photo@9,prism.photo@1@max_error,prism.photo@max_error,nearlossless.compact@max_error
+# Not fit.photo, which takes minutes to encode a picture: docs/explain/fit.md has its figures.
+MODELS ?= vae.swift,vae.swift-ms-ssim,rnn.compact,l3c.compact,nearlossless.compact,prism.photo,prism.photo@1,prism.photo@3,prism.photo@7,prism.photo@9,prism.photo@1@max_error,prism.photo@max_error,nearlossless.compact@max_error
 # `all` adds HEIC and the slow efforts of AVIF and JPEG XL.
 RIVALS ?= usual,jpeg-444,lossless,jpegls-near,jpegls-near-green,jxl-near
 METRICS ?= psnr,psnr_y,ms_ssim,largest_error

@@ -30,6 +30,7 @@ RUN = (
 )
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
+MEASURED_APART = {"fit.photo"}  # docs/explain/fit.md: it takes minutes to encode a picture
 NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not
 BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)")
@@ -150,7 +151,7 @@ def test_results_are_those_of_the_weights_that_are_shipped() -> None:
     }
     built_in = ROOT / "src/calotype/codecs"
     shipped = {model.name: model for model in calotype.list_models() if built_in in model.path.resolve().parents}
-    assert {name for name, _ in measured} == shipped.keys(), "run: make results"
+    assert {name for name, _ in measured} == shipped.keys() - MEASURED_APART, "run: make results"
     for name, digest in measured:
         assert shipped[name].reads_files_of(shipped[name].codec, digest), f"{name}: run: make results"
 
