@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ def export_run(folder: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{recipe}.calow"
     weights = Weights(data, str(path))
-    if weights.companion_of is not None:
+    archived = zipfile.is_zipfile(io.BytesIO(data))  # other codecs' weights may be any bytes
+    if archived and weights.companion_of is not None:
         return _add_companion(weights, out, training_table(state))
     for kind in COMPANIONS:
         companion_path(path, kind).unlink(missing_ok=True)
