@@ -41,7 +41,7 @@ def test_recipe_trains(name: str, clock: Clock, images: Path, tmp_path: Path) ->
     assert len(steps) == progress.step == 2
     assert progress.skipped == 0
     if codec_info(name.partition(".")[0]).lossless:
-        assert all(0 < line["bpsp"] < 30 for line in [*steps, {"bpsp": validation["validation_bpsp"]}])
+        assert all(0 < line["bpsp"] < 60 for line in [*steps, {"bpsp": validation["validation_bpsp"]}])
     else:
         assert all(line["bpp"] > 0 and line["psnr"] > 0 for line in steps)
         rates = [bpp for bpp, _ in validation["validation_curve"]]
@@ -56,7 +56,7 @@ def test_steps_lower_the_loss(name: str) -> None:
     model = training.build(recipe)
     side = crop_side(training, model, name)
     crops = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4), (side, side), mode="bicubic").clamp(0, 1)
-    (objective,) = training.objectives(model)
+    objective = training.objectives(model)[0]  # the networks'; what others learn hangs on it
     optimiser = torch.optim.Adam(objective.parameters, lr=3e-4, betas=BETAS)
     losses = []
     for _ in range(6):
