@@ -49,7 +49,7 @@ def main(
     page = folder / "README.md"
     page.write_text(render(bench, known, api.list_models()), encoding="utf-8")
     if readme is not None:
-        block = headline(bench, known, page.as_posix())
+        block = headline(bench, known, page.as_posix(), {info.name for info in api.list_models() if info.default})
         readme.write_text(put_headline(readme.read_text(encoding="utf-8"), block), encoding="utf-8")
     if cards:
         _update_cards(bench)

@@ -67,12 +67,16 @@ def test_a_page_leaves_out_what_was_not_measured(bench: Bench) -> None:
 
 def test_the_block_in_the_readme_is_replaced(bench: Bench) -> None:
     page = f"before\n{results.BEGIN}\nold \\1\n{results.END}\nafter"
-    block = results.headline(bench, COSTS, "docs/results/README.md")
+    block = results.headline(bench, COSTS, "docs/results/README.md", {MODEL})
     new = results.put_headline(page, block)
     assert new.startswith(f"before\n{results.BEGIN}\nBD-rate on small, 2 images")
     assert new.endswith(f"{results.END}\nafter")
     assert "old" not in new
     assert "0.50 s from process start" in block
+    assert f"| against | {MODEL} |" in block
+    others = results.headline(bench, COSTS, "docs/results/README.md", set())
+    assert MODEL not in others.partition("Lossless")[0]
+    assert "from process start" not in others
     assert "| PNG, optimised by Pillow | " in block
     with pytest.raises(CalotypeError, match="marks"):
         results.put_headline("no marks", "x")

@@ -189,7 +189,7 @@ class VAECodec:
         taps = np.frombuffer(layout.taps, np.int8).reshape(colours, -1) if layout.taps else None
         threads, realism = options.threads, options.realism
         self._networks.prepare("synthesis", threads)
-        if realism is not None:
+        if realism:
             self._natural.prepare("synthesis", threads)
             taps = _faded(taps, realism)
         padded = grid.padded(HYPER_STRIDE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from ..tables.folder import Bench
 from ..tables.series import Point, Series
@@ -10,14 +10,17 @@ from ..tables.speeds import REFERENCES, Speed, speeds
 from ..tables.summary import LOSSLESS_REFERENCE, Difference, ImageSet
 
 
-def bd_table(measured: ImageSet, short: bool = False) -> str:
+def bd_table(measured: ImageSet, short_of: Container[str] | None = None) -> str:
+    """Our lossy codecs against all others; in short, of those codecs only, if some are named."""
     own = [series.codec for series in measured.of_kind("lossy") if series.own]
+    if short_of is not None:
+        own = [codec for codec in own if codec in short_of]
     by_anchor: dict[str, dict[str, Difference]] = {}
     for codec in own:
         for found in measured.differences(codec):
             by_anchor.setdefault(found.anchor, {})[codec] = found
     titles = {name: title for name, (title, _) in measured.anchors().items()}
-    cell = _short_difference if short else _difference
+    cell = _difference if short_of is None else _short_difference
     rows = [
         [titles[name], *(cell(by_anchor[name][codec]) if codec in by_anchor[name] else "no overlap" for codec in own)]
         for name in titles

@@ -6,7 +6,7 @@ Everything on them comes from the tables of a bench, from `footprint.json` and f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...errors import CalotypeError
@@ -54,12 +54,12 @@ def render(bench: Bench, footprint: Footprint | None, models: Sequence[ModelInfo
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def headline(bench: Bench, footprint: Footprint | None, page: str) -> str:
-    """The block for the project's README: the first set, and speeds."""
+def headline(bench: Bench, footprint: Footprint | None, page: str, defaults: Container[str]) -> str:
+    """The block for the project's README: the first set, and speeds; of lossy models those that are defaults."""
     measured = next(iter(bench.sets.values()))
     lines = [
         f"BD-rate on {_title(measured)}, whole files, RGB PSNR; negative is fewer bits than the other:",
-        bd_table(measured, short=True),
+        bd_table(measured, short_of=defaults),
         *lossless_table(bench, HEADLINE_RIVALS),
     ]
     fastest = max((speed.cores for speed in speeds(bench.timings)), default=0)
@@ -70,10 +70,11 @@ def headline(bench: Bench, footprint: Footprint | None, page: str) -> str:
                 f"{_cores(speed.cores)} of {bench.timings[0].processor}{ratios(speed)}."
             )
     for name, model in (footprint or {}).get("models", {}).items():
-        lines.append(
-            f"`{name}` has {model['weights_bytes'] / 1e6:.1f} MB of weights; `calotype decode` takes "
-            f"{model['command_line']['seconds']:.2f} s from process start to PNG."
-        )
+        if name in defaults:
+            lines.append(
+                f"`{name}` has {model['weights_bytes'] / 1e6:.1f} MB of weights; `calotype decode` takes "
+                f"{model['command_line']['seconds']:.2f} s from process start to PNG."
+            )
     lines.append(f"All figures, and how they were measured: [{page}]({page}).")
     return "\n\n".join(lines)
 
