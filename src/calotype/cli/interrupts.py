@@ -15,6 +15,8 @@ from typing import NoReturn, TypeVar
 
 from .failures import say
 
+LOOK = 0.1  # seconds; an interrupt just before a wait begins is seen when it ends, so none may be endless
+
 Result = TypeVar("Result")
 
 
@@ -31,7 +33,7 @@ def stopping() -> Iterator[None]:
 
 def beside(work: Callable[..., Result], *arguments: object) -> Result:
     """What `work` returns, from a thread of its own: an interrupt leaves it to itself."""
-    from concurrent.futures import Future
+    from concurrent.futures import Future, wait
     from contextvars import copy_context
     from threading import Thread
 
@@ -44,6 +46,8 @@ def beside(work: Callable[..., Result], *arguments: object) -> Result:
             future.set_exception(error)
 
     Thread(target=copy_context().run, args=(call,), daemon=True).start()
+    while not future.done():
+        wait([future], LOOK)
     return future.result()
 
 
