@@ -7,16 +7,28 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.specimens import FOLDER
 
 PLUGIN = Path(__file__).parent / "plugin"
 
 sys.path.append(str(PLUGIN))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(PLUGIN)]))
 os.environ.pop("CALOTYPE_WEIGHTS", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder in which the processes of this run share specimens."""
+    if FOLDER not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="specimens-")
+        config.add_cleanup(folder.cleanup)
+        config.add_cleanup(partial(os.environ.__delitem__, FOLDER))
+        os.environ[FOLDER] = folder.name
 
 
 def _build(folder: Path) -> None:

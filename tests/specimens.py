@@ -12,17 +12,23 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from calotype.runtime.weights import Weights, companion_path
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
     from torch import nn
 
 CODECS = sorted(path.parent.name for path in Path(__file__).parent.glob("codecs/*/specimen.py"))
+FOLDER = "CALOTYPE_SPECIMENS"  # variable: where the processes of a run of the tests share what they made
 CARD = 'name = "{name}"\ndigest = "{digest}"\ndescription = "For tests, not trained."\n'
 
 
@@ -43,14 +49,30 @@ def weights(name: str) -> Weights:
     pytest.importorskip("onnxscript")
     codec, _, recipe = name.partition(".")
     module = specimen(codec)
-    return Weights(module.freeze(module.build(module.RECIPES[recipe])), name)
+    return Weights(_once(name, lambda: module.freeze(module.build(module.RECIPES[recipe]))), name)
 
 
 @functools.cache
 def companions(name: str) -> dict[str, bytes]:
     """What lies beside the weights of a specimen, by kind."""
     module = specimen(name.partition(".")[0])
-    return module.companions(weights(name)) if hasattr(module, "companions") else {}
+    if not hasattr(module, "companions"):
+        return {}
+    return _once(f"{name}.companions", lambda: module.companions(weights(name)))
+
+
+def _once(name: str, make: Callable[[], T]) -> T:
+    """What `make` makes, which takes seconds: by one of the processes of this run, for all."""
+    if FOLDER not in os.environ:
+        return make()
+    from filelock import FileLock
+
+    path = Path(os.environ[FOLDER], name)
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            path.write_bytes(pickle.dumps(make()))
+    made: T = pickle.loads(path.read_bytes())
+    return made
 
 
 def install(name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
