@@ -95,8 +95,8 @@ $(VENV)/.core: $(BUILT_FROM) | $(BIN)/python
 # torch by itself first: where a file for processors only is offered, this finds it.
 $(VENV)/.dev: $(BUILT_FROM) | $(BIN)/python
 	@echo "bringing PyTorch, ray and others into $(VENV): about 6 GB on a machine with CUDA, once"
-	$(PIP) install torch==2.13.0
-	$(PIP) install -e '.[train,bench,bulk,rdp,dev,docs]'
+	$(PIP) install --no-compile torch==2.13.0
+	$(PIP) install --no-compile -e '.[train,bench,bulk,rdp,dev,docs]'
 	@touch $@ $(VENV)/.core
 
 $(BIN)/python:
