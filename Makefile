@@ -1,5 +1,5 @@
 # make demo     install into .venv, code and decode a photo, look at the result
-# make test     everything that must pass: lint, types, import rules, tests
+# make test     everything that must pass: lint, types, import rules, tests (CALOTYPE_SLOW=1: slow ones too)
 # make results  measure on Kodak, McMaster and Urban into docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
 # make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernels
 # make wheel    wheel and sdist into dist, the same bytes of each commit      make reproducible  makes both twice and compares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +31,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
         config.add_cleanup(partial(os.environ.__delitem__, FOLDER))
         os.environ[FOLDER] = folder.name
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("slow") and "CALOTYPE_SLOW" not in os.environ:
+        pytest.skip("slow; set CALOTYPE_SLOW")
+    # `torch.onnx` reads all that it can translate anew for each network, which takes longer than the rest; here once.
+    if exporter := sys.modules.get("torch.onnx._internal.exporter._registration"):
+        _remember_translations(exporter.ONNXRegistry)
+
+
+@functools.cache
+def _remember_translations(registry: Any) -> None:
+    registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
 
 
 def _build(folder: Path) -> None:

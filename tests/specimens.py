@@ -5,7 +5,8 @@ A codec offers them in `tests/codecs/<codec>/specimen.py`:
 - `RECIPES`, its recipes by name, made without PyTorch,
 - `build(recipe)`, a model to train, stirred as if it had been, and `freeze(model)`, its weights file,
 - `companions(weights)`, if there are any: files beside the weights, by kind,
-- `prepare(patch)`, if there is something to arrange before the specimens are used.
+- `prepare(patch)`, if there is something to arrange before the specimens are used,
+- `hasten(patch)`, if its encoder searches: fewer steps than for users, of whatever model of the codec.
 """
 
 from __future__ import annotations
@@ -85,6 +86,13 @@ def install(name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("CALOTYPE_WEIGHTS", str(folder))
     if hasattr(specimen(codec), "prepare"):
         specimen(codec).prepare(patch)
+    hasten(codec, patch)
+
+
+def hasten(codec: str, patch: pytest.MonkeyPatch) -> None:
+    """Let a codec search in few steps: what every codec keeps does not depend on their number."""
+    if codec in CODECS and hasattr(specimen(codec), "hasten"):
+        specimen(codec).hasten(patch)
 
 
 def write_weights(path: Path, weights: Weights) -> None:

@@ -45,6 +45,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patch:
         if request.param in SPECIMENS:
             specimens.install(request.param, tmp_path_factory.mktemp("specimen"), patch)
+        else:
+            specimens.hasten(request.param.partition(".")[0], patch)
         yield calotype.load(request.param)
 
 

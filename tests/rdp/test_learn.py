@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,6 @@ def test_dithered_latents_are_uniform_noise_around_what_was_coded() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("CALOTYPE_SLOW" not in os.environ, reason="trains for a minute; set CALOTYPE_SLOW")
 def test_at_equal_rate_less_perceptual_distance_costs_distortion() -> None:
     pytest.importorskip("sklearn")
     faithful, natural = learn(load_digits(), latents=(2,), weights=(0, 10), steps=400)

@@ -98,6 +98,7 @@ def test_interpolation_keeps_samples_and_slopes() -> None:
     assert (inner - wanted).abs().max() <= 1  # rounded down
 
 
+@pytest.mark.slow
 def test_a_fresh_model_predicts_gradients() -> None:
     """Nothing is trained, and a plane in a slope costs little: the interpolation does its part."""
     y, x = np.mgrid[:64, :64]

@@ -36,8 +36,8 @@ SMALL = Recipe(
 RECIPES = {SMALL.name: SMALL}
 
 
-def prepare(patch: pytest.MonkeyPatch) -> None:
-    """Refine in few steps: what every codec keeps does not depend on their number."""
+def hasten(patch: pytest.MonkeyPatch) -> None:
+    """Refine in few steps."""
     patch.setattr("calotype.codecs.vae.codec.REFINEMENTS", {7: 1, 8: 2, 9: 2})
 
 
