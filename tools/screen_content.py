@@ -2,7 +2,9 @@
 
 Every image is coded with the default model at five qualities and without loss, and decoded again; lossless WebP and
 JPEG XL (effort 7) beside it. Needs the extra `bench`. The images of the table in docs/results come with Debian 12:
-adwaita-icon-theme, valgrind, gnupg, python3-pip and nodejs (all in /usr/share).
+`icons/Adwaita/512x512` of adwaita-icon-theme (devices/camera-web, mimetypes/x-office-document, places/folder-music),
+`doc/valgrind/html/images/kcachegrind_xtree`, `doc/python3-pip/html/topics/deps`, and two in
+`doc/nodejs/contributing/doc_img`, all under /usr/share.
 """
 
 from __future__ import annotations
