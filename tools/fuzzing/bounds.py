@@ -128,7 +128,8 @@ def draw_bound(random: Random, depth: int) -> int:
         case 1:
             return top
         case _:
-            return max(1, round(top ** random.random()))
+            bound: int = round(top ** random.random())
+            return max(1, bound)
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, int, int], depth: int, kind: str) -> Pixels:
