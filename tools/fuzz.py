@@ -1,8 +1,9 @@
-"""Feed Calotype with mutants: `python tools/fuzz.py files|pictures|weights --count N --seed S --jobs J`.
+"""Feed Calotype with mutants: `python tools/fuzz.py files|pictures|weights|bounds --count N --seed S --jobs J`.
 
     files      coded files of every codec, with right checksums    -> decode
     pictures   image files of every format that is read            -> read, encode without loss, decode, write
     weights    weights archives of every codec, checksums right    -> load, encode, decode
+    bounds     small images of every mode and kind, not damaged    -> encode within a bound, decode, compare
 
 An image or a `CalotypeError` is right. All else is a finding: other exceptions, another image than a lossless file
 holds, more processor time or memory than a small file is worth, a process that ends. Mutants run in child processes,
@@ -58,7 +59,7 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("files", "pictures", "weights"))
+    parser.add_argument("kind", choices=("files", "pictures", "weights", "bounds"))
     parser.add_argument("--count", type=int, default=10_000, help="how many mutants")
     parser.add_argument("--seed", type=int, default=0, help="number of the first one")
     parser.add_argument("--jobs", type=int, default=1, help="processes")

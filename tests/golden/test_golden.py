@@ -50,7 +50,7 @@ def test_golden_file_decodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         + " ".join(name for name, _, _ in with_a_bound()),
         "rnn": "grey grey-alpha rgb rgba",
         "fit": "grey grey-alpha rgb rgba rgb-large",
-        "l3c": "1-samples 2-samples 3-samples 4-samples 3-learned 3-drawn 2-noisy",
+        "l3c": "1-samples 2-samples 3-samples 4-samples 3-learned 3-joint 3-drawn 2-noisy",
     }.items(),
 )
 def test_there_are_golden_files(codec: str, names: str) -> None:

@@ -1,4 +1,4 @@
-"""Small untrained models of `l3c`, with coarser images that are samples, and with learned ones."""
+"""Small untrained models of `l3c`, with coarser images that are samples, coded in both ways, and with learned ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from calotype.codecs.l3c.networks import L3C
 
 RECIPES = {
-    name: Recipe(name, source="a test", features=12, blocks=1, up=8, head=8, mixtures=3, samples=name == "samples")
-    for name in ("samples", "learned")
+    name: Recipe(name, "a test", features=12, blocks=1, up=8, head=8, mixtures=3, samples=samples, joint=joint)
+    for name, samples, joint in (("samples", True, False), ("joint", True, True), ("learned", False, False))
 }
 
 

@@ -1,12 +1,8 @@
-"""The codec `prism`: its own promises, beside the contract that every codec keeps.
-
-`CALOTYPE_BOUND_CASES` and `CALOTYPE_BOUND_SEED` choose more or other images on which the bound on the error is tried.
-"""
+"""The codec `prism`: its own promises, beside the contract that every codec keeps."""
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +21,7 @@ from calotype.codecs.prism._kernel import lib
 from calotype.errors import BoundExceeded, CorruptFile, Desync, Unsupported
 from calotype.image import Image
 from calotype.options import EncodeOptions
+from tools.fuzzing.bounds import KINDS, draw
 
 SAMPLE = Path(__file__).parents[3] / "samples/coffee.png"
 MODEL = calotype.load(lossless=True)
@@ -53,31 +50,6 @@ def test_every_effort_is_lossless(texture: Callable[..., np.ndarray], effort: in
     round_trip(texture(45, 70, channels), effort=effort)
 
 
-KINDS = ["noise", "flat", "extremes", "ramp", "sparse", "outlier", "smooth"]
-
-
-def draw_image(random: np.random.Generator, shape: tuple[int, int, int], depth: int, kind: str) -> np.ndarray:
-    """An image (height, width, channels) of one of KINDS."""
-    top = (1 << depth) - 1
-    if kind == "noise":
-        drawn = random.integers(0, top + 1, shape)
-    elif kind == "extremes":
-        drawn = random.integers(0, 2, shape) * top
-    elif kind == "ramp":
-        drawn = (np.arange(np.prod(shape)) * random.integers(1, 9)).reshape(shape) % (top + 1)
-    elif kind == "sparse":
-        drawn = random.integers(0, top + 1, 5)[random.integers(0, 5, shape)]
-    elif kind == "smooth":
-        y, x = np.mgrid[: shape[0], : shape[1]]
-        wave = np.sin(x / random.uniform(1, 9) + y / random.uniform(1, 9))[..., None] * top / 3
-        drawn = np.clip(top / 2 + wave + random.normal(0, top / 40 + 0.5, shape), 0, top).astype(int)
-    else:
-        drawn = np.broadcast_to(random.integers(0, top + 1, shape[2]), shape).copy()
-        if kind == "outlier":
-            drawn[random.integers(shape[0]), random.integers(shape[1])] = random.integers(0, 2) * top
-    return drawn.astype(np.uint8 if depth <= 8 else np.uint16)
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(1, 16), st.sampled_from(EFFORTS),
@@ -86,32 +58,7 @@ def draw_image(random: np.random.Generator, shape: tuple[int, int, int], depth: 
 def test_any_image_comes_back(
     height: int, width: int, channels: int, depth: int, effort: int, seed: int, kind: str
 ) -> None:
-    round_trip(draw_image(np.random.default_rng(seed), (height, width, channels), depth, kind), depth, effort)
-
-
-def test_no_sample_is_further_off_than_was_asked_for() -> None:
-    """With or without wider instructions and threads, whatever the image, mode, effort and bound."""
-    random = np.random.default_rng(int(os.environ.get("CALOTYPE_BOUND_SEED", "1")))
-    try:
-        for case in range(int(os.environ.get("CALOTYPE_BOUND_CASES", "250"))):
-            height, width, channels = (int(random.integers(1, end)) for end in (17, 17, 5))
-            depth, kind = int(random.integers(1, 17)), random.choice(KINDS)
-            effort = int(random.choice(EFFORTS[:-1])) if random.integers(20) else EFFORTS[-1]  # which takes longest
-            bound = max(1, round(((1 << depth) - 1) ** random.uniform(0, 1)))
-            image = Image(draw_image(random, (height, width, channels), depth, kind), depth)
-            before = image.pixels.copy()
-            lib.prism_portable(int(random.integers(2)))
-            data = MODEL.encode(image, max_error=bound, effort=effort, threads=int(random.integers(1, 3)))
-            lib.prism_portable(int(random.integers(2)))
-            decoded = calotype.decode_image(data, threads=int(random.integers(1, 3)))
-            error = np.abs(decoded.pixels.astype(int) - before)
-            about = calotype.info(data)
-            assert (int(error.max()), about.max_error) == (about.largest_error, bound), case
-            assert error.max() <= bound, case
-            assert channels in (1, 3) or error[..., -1].max() == 0, case
-            np.testing.assert_array_equal(image.pixels, before)
-    finally:
-        lib.prism_portable(0)
+    round_trip(draw(np.random.default_rng(seed), (height, width, channels), depth, kind), depth, effort)
 
 
 @pytest.mark.parametrize("bound", [0, 2])

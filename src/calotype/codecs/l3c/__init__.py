@@ -2,4 +2,4 @@
 
 from ...codec import CodecInfo
 
-INFO = CodecInfo("l3c", wire_version=1, lossless=True, depths=frozenset({8}), takes=frozenset({"region"}))
+INFO = CodecInfo("l3c", wire_version=2, lossless=True, depths=frozenset({8}), takes=frozenset({"region"}))

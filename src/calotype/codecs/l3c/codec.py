@@ -25,6 +25,7 @@ from ...runtime.engine import Networks
 from ...tiled import bodies, check_count, check_seal, cut, decode_tiles, encode_tiles, open_record, seal
 from ...tiling import Grid, Tile
 from . import INFO
+from .coarsest import code_coarsest
 from .known import Known, levels_of
 from .layout import TILES
 from .recipe import Recipe
@@ -80,7 +81,7 @@ class L3CCodec:
             return [self._encode_part(part, make(), threads) for part in parts]
 
         records = [record for parts in encode_tiles(grid, encode_tile, options.threads) for record in parts]
-        return Payload(image.pixels.shape, image.depth, (TILES.pack(TILE, records),))
+        return Payload(image.pixels.shape, image.depth, (TILES.pack(TILE, records),), 2 if self.recipe.joint else 1)
 
     def _encode_part(self, part: Bytes, coder: Encoder | BitCounter, threads: int) -> bytes:
         if part.shape[-1] != COLOURS:
@@ -123,18 +124,16 @@ class L3CCodec:
 
     # --- integers -------------------------------------------------------------------------------------------------
 
-    def _latents(self, pixels: Bytes, threads: int) -> Callable[[int, Floats | None], Int32]:
-        """What tells the levels (5, h / 2^s, w / 2^s) of a tile (h, w, 3) at scale s, of the padded size.
+    def _latents(self, padded: Bytes, threads: int) -> Callable[[int, Floats | None], Int32]:
+        """What tells the levels (5, h / 2^s, w / 2^s) of colours (3, h, w), of the padded size, at scale s.
 
         Levels that are samples count from the values expected there.
         """
-        beyond = [(0, -size % STRIDE) for size in pixels.shape[:2]]
-        padded = np.pad(pixels, (*beyond, (0, 0)), "edge").transpose(2, 0, 1)
         if self.recipe.samples:
 
             def tell(scale: int, expected: Floats | None) -> Int32:
                 assert expected is not None
-                return levels_of(padded[:, :: 2**scale, :: 2**scale], expected)
+                return levels_of(_samples(padded, scale), expected)
 
             return tell
         x = padded[None].astype(np.float32) / np.float32(COLOUR_MAX / 2) - np.float32(1)
@@ -144,11 +143,19 @@ class L3CCodec:
     def _transmit(self, coder: Coder, pixels: Bytes | None, height: int, width: int, threads: int) -> Bytes:
         """The symbol program of encoder, decoder and bit counter: a tile (height, width, 3), or None when decoding.
 
-        The coarsest levels first, then what each scale predicts: the levels of the next finer one, colours at last.
+        The coarsest scale first, then what each scale predicts: the next finer one, colours at last.
         Of these only what samples leave open is coded.
         """
-        latents = None if pixels is None else self._latents(pixels, threads)
-        shape = -(-height // STRIDE), -(-width // STRIDE)
+        padded, shape = None if pixels is None else _pad(pixels), (-(-height // STRIDE), -(-width // STRIDE))
+        scales = self._transmit_samples if self.recipe.joint else self._transmit_levels
+        outputs, known = scales(coder, padded, shape, threads)
+        return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs], known)
+
+    def _transmit_levels(
+        self, coder: Coder, padded: Bytes | None, shape: tuple[int, int], threads: int
+    ) -> tuple[list[Floats], Known | None]:
+        """Code the levels of all scales; what the finest predicts, and the samples that it knows."""
+        latents = None if padded is None else self._latents(padded, threads)
         inputs: dict[str, Floats] = {}
         expected = np.zeros((1, COLOURS, *shape), np.float32) if self.recipe.samples else None
         model: Tables | Mixture = self._coarsest
@@ -165,7 +172,24 @@ class L3CCodec:
                     inputs["expected"] = expected
                 model = self._levels
                 parameters = np.moveaxis(mixture_parameters(outputs, LATENTS, LEVEL_MAX << LOCATION_BITS), 0, 2)
-        return self._code_colours(coder, pixels, [output[..., :height, :width] for output in outputs], known)
+        return outputs, known
+
+    def _transmit_samples(
+        self, coder: Coder, padded: Bytes | None, shape: tuple[int, int], threads: int
+    ) -> tuple[list[Floats], Known]:
+        """Code the samples of all scales, as colours are; what the finest predicts, and the samples that it knows."""
+        samples = code_coarsest(coder, None if padded is None else _samples(padded, SCALES), shape)
+        inputs: dict[str, Floats] = {}
+        expected = np.zeros((1, COLOURS, *shape), np.float32)
+        for scale in range(SCALES, 0, -1):
+            known = Known.all_of(samples)
+            features, *outputs = self._stage(scale, levels_of(samples, expected), inputs, threads)
+            if scale > 1:
+                expected, *outputs = outputs
+                inputs = {"coarser": features, "expected": expected}
+                wanted = None if padded is None else _samples(padded, scale - 1).transpose(1, 2, 0)
+                samples = self._code_colours(coder, wanted, outputs, known).transpose(2, 0, 1)
+        return outputs, known
 
     def _stage(self, scale: int, levels: Int32, inputs: dict[str, Floats], threads: int) -> list[Floats]:
         """Features and parameters of what is twice as large."""
@@ -208,6 +232,17 @@ def _uniform() -> Tables:
             "minimums": np.zeros(1, np.int32),
         }
     )
+
+
+def _pad(pixels: Bytes) -> Bytes:
+    """(h, w, 3) -> (3, h, w) of the padded size."""
+    beyond = [(0, -size % STRIDE) for size in pixels.shape[:2]]
+    return np.pad(pixels, (*beyond, (0, 0)), "edge").transpose(2, 0, 1)
+
+
+def _samples(padded: Bytes, scale: int) -> Bytes:
+    """Those of colours (3, h, w) at a scale, (3, h / 2^s, w / 2^s)."""
+    return padded[:, :: 2**scale, :: 2**scale]
 
 
 def _groups(channels: int) -> list[slice]:

@@ -31,9 +31,9 @@ def freeze(model: L3C) -> bytes:
             inputs["coarser"] = example(model.recipe.up, 2**scale)
             if model.recipe.samples:
                 inputs["expected"] = example(COLOURS, 2**scale)
-        if scale == 1:
+        if scale == 1 or model.recipe.joint:
             outputs.append("coefficient")
-        elif model.recipe.samples:
+        if scale > 1 and model.recipe.samples:
             outputs.insert(1, "expected_finer")
         networks[f"stage{scale}"] = to_onnx(frozen(model.stages[scale - 1]), inputs, outputs)
     return pack_weights(model.recipe.to_dict(), networks, {})

@@ -19,9 +19,9 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Known:
-    """Samples of one scale, as levels told them."""
+    """Samples of one scale, as they were coded or as levels told them."""
 
-    samples: Int32
+    samples: npt.NDArray[np.integer]
     """(3, h, w) colours."""
     exact: npt.NDArray[np.bool_]
     """(h, w) where they are the image's."""
@@ -30,6 +30,11 @@ class Known:
     def of(cls, levels: Int32, expected: Floats) -> Known:
         """From levels (5, h, w) and expected values (1, 3, h, w)."""
         return cls(np.stack(samples_of(levels, _nearest(expected))), are_exact(levels))
+
+    @classmethod
+    def all_of(cls, samples: npt.NDArray[np.uint8]) -> Known:
+        """Of samples (3, h, w) that are the image's."""
+        return cls(samples, np.ones(samples.shape[1:], np.bool_))
 
     def places(self, height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Flat places of pixels (height, width) of the finer scale: those that are known, and those left."""

@@ -92,7 +92,8 @@ class Stage(nn.Module):
     def __init__(self, recipe: Recipe, scale: int) -> None:
         super().__init__()
         self.scale, self.mixtures = scale, recipe.mixtures
-        self.channels = COLOURS if scale == 1 else LATENTS
+        tells_colours = scale == 1 or recipe.joint
+        self.channels = COLOURS if tells_colours else LATENTS
         width = recipe.features
         given = 2 * LATENTS + (recipe.up if scale < SCALES else 0)
         self.interpolation: Interpolation | None = None
@@ -105,7 +106,7 @@ class Stage(nn.Module):
         self.blocks = nn.Sequential(*(DecoderBlock(width) for _ in range(recipe.blocks)))
         self.tail = ExactConv(width, width, 3, output=SIGNED)
         self.up = nn.Sequential(ExactConv(width, 4 * recipe.up), nn.PixelShuffle(2))
-        narrowest, coefficients = (GREY_NARROWEST, COEFFICIENTS) if scale == 1 else (LEVEL_NARROWEST, ())
+        narrowest, coefficients = (GREY_NARROWEST, COEFFICIENTS) if tells_colours else (LEVEL_NARROWEST, ())
         self.head = MixtureHead(
             recipe.up, recipe.head, self.channels, recipe.mixtures, narrowest=narrowest, coefficients=coefficients
         )
@@ -128,7 +129,7 @@ class Stage(nn.Module):
         Returns
         -------
         features (b, up, 2h, 2w), for samples expected values (b, 3, 2h, 2w) except at scale 1, and what `MixtureHead`
-        gives. Locations count from the middle of the symbols' range; for samples those of scale 1 have the
+        gives. Locations count from the middle of the symbols' range; for samples those of colours have the
         interpolation in them. Their channels are ordered colour or latent, then component.
         """
         given = [halves(levels * LEVEL_UNIT)]
@@ -142,10 +143,10 @@ class Stage(nn.Module):
         given.append(halves(self.differences(values)))
         features, location, *others = self._predict(given)
         finer = self.interpolation(values)
-        if self.scale == 1:
-            base = torch.cat([plane for plane in planes(finer) for _ in range(self.mixtures)], 1)
-            return [features, location + base, *others]
-        return [features, finer, location, *others]
+        if self.channels == COLOURS:
+            base = finer if self.scale == 1 else finer * (LOCATION_UNIT // VALUE_UNIT)
+            location = location + torch.cat([plane for plane in planes(base) for _ in range(self.mixtures)], 1)
+        return [features, location, *others] if self.scale == 1 else [features, finer, location, *others]
 
     def _predict(self, given: list[Tensor]) -> list[Tensor]:
         x = self.enter(torch.cat(given, 1))

@@ -26,9 +26,13 @@ class Recipe(BaseRecipe):
     """Logistics per distribution."""
     samples: bool
     """Whether latents are samples of the image (`samples.py`) instead of what an encoder network has learned."""
+    joint: bool = False
+    """Whether samples are coded as colours are, each of the three moving with those before, and not digit by digit."""
 
     def __post_init__(self) -> None:
         if self.features < 2 * LATENTS or min(self.up, self.head) < 1 or self.blocks < 0:
             raise Unsupported(f"recipe {self.name}: features, blocks, up or head are too few")
+        if self.joint and not self.samples:
+            raise Unsupported(f"recipe {self.name}: only samples can be joint, not what an encoder has learned")
         if not 1 <= self.mixtures <= MAX_COMPONENTS:
             raise Unsupported(f"recipe {self.name}: 1 to {MAX_COMPONENTS} mixtures, not {self.mixtures}")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...coding import BitCounter
 from ...coding.units import LOCATION_UNIT
 from ...nets.mixture import following_bits, mixture_bits
 from ...nets.objective import Objective
 from ...nets.straight_through import clamp_inward, ste_round
 from ...runtime.weights import Weights
+from .coarsest import code_coarsest
 from .digits import are_exact, digits_of, nearest_colours
 from .freeze import freeze, thaw
 from .networks import L3C
@@ -45,36 +48,53 @@ def bits(model: L3C, x: Tensor) -> list[Tensor]:
     latents = [] if model.analysis is None else model.analysis(2 * x - 1)
     colours = torch.round(x * COLOUR_MAX)
 
+    def samples(scale: int) -> Tensor:
+        return colours[:, :, :: 2**scale, :: 2**scale]
+
     def levels_of(scale: int, expected: Tensor | None) -> Tensor:
         if expected is None:
             return ste_round(clamp_inward(latents[scale - 1], -LEVEL_MAX, LEVEL_MAX))
-        samples = colours[:, :, :: 2**scale, :: 2**scale]
-        return torch.stack(digits_of(samples.unbind(1), nearest_colours(expected).unbind(1)), 1)
+        return torch.stack(digits_of(samples(scale).unbind(1), nearest_colours(expected).unbind(1)), 1)
 
     found: list[Tensor] = []
     features = None
-    expected = None if latents else torch.zeros_like(x[:, :, :: 2**SCALES, :: 2**SCALES])
+    expected = None if latents else torch.zeros_like(samples(SCALES))
     levels = coarsest = levels_of(SCALES, expected)
     for scale in range(SCALES, 0, -1):
         known = levels
         features, *parameters = model.stages[scale - 1](levels, features, expected)
-        if scale == 1:
-            each = colour_bits(model, colours, tuple(parameters))
-        else:
+        if scale > 1:
             if expected is not None:
                 expected, *parameters = parameters
             levels = levels_of(scale - 1, expected)
+        if scale == 1 or model.recipe.joint:
+            each = colour_bits(model, samples(scale - 1), tuple(parameters))
+        else:
             each = level_bits(model, levels, tuple(parameters))
         if expected is not None:
-            each = each * _coded(known)
+            each = each * _coded(torch.ones_like(known[:, 0]) if model.recipe.joint else are_exact(known.unbind(1)))
         found.insert(0, each.sum((2, 3, 4)))
-    uniform = math.log2(LEVELS) * coarsest[0].numel()  # the coarsest scale has no model
-    return [*found, torch.full_like(found[0], uniform)]
+    if model.recipe.joint:
+        first = _coarsest_bits(samples(SCALES))
+    else:
+        first = torch.full_like(found[0][0], math.log2(LEVELS) * coarsest[0].numel())  # which has no model
+    return [*found, torch.stack([first, first])]
 
 
-def _coded(levels: Tensor) -> Tensor:
-    """(b, 1, 2h, 2w): 0 where a sample that levels (b, 5, h, w) tell exactly lies, 1 elsewhere."""
-    free = are_exact(levels.unbind(1)).float()
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _coarsest_bits(samples: Tensor) -> Tensor:
+    """(b,) of samples (b, 3, h, w), which are coded without a network."""
+    counted = []
+    for each in samples.cpu().numpy().astype(np.uint8):
+        counter = BitCounter()
+        code_coarsest(counter, each, each.shape[1:])
+        counted.append(counter.bits)
+    return torch.tensor(counted, device=samples.device)
+
+
+def _coded(known: Tensor) -> Tensor:
+    """(b, 1, 2h, 2w): 0 where samples lie that are known, as a mask (b, h, w) says; 1 elsewhere."""
+    free = known.float()
     return 1 - F.pixel_shuffle(torch.stack([free, *[torch.zeros_like(free)] * 3], 1), 2)
 
 
