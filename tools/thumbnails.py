@@ -6,7 +6,7 @@ layers of a model, of every quality of a rival. Payloads are
 
 - of a model with layers, the streams: chunks without the container's frame and without their checksums,
 - of JPEG (4:2:0 and 4:4:4, each with standard and with optimised Huffman tables), what follows the scan's header,
-- of JPEG 2000 (a bare codestream), what follows its marker SOD, and so the headers of packets,
+- of JPEG 2000 (a bare codestream of 2 or 3 resolutions; more are worse), what follows its marker SOD,
 - of WebP, what follows the RIFF chunk's header and the frame's of 10 bytes.
 """
 

@@ -6,6 +6,7 @@ Only the networks are run by ONNX Runtime, from the weights file as it is.
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -195,8 +196,15 @@ def picture(weights: Weights, layers: list[Ints], reconstruction: str) -> Any:
     """What the networks make of a tile: (3, h, w)."""
     session = onnxruntime.InferenceSession(weights.network("decoder"), providers=["CPUExecutionProvider"])
     height, width, _ = layers[0].shape
-    names = [node.name for node in session.get_inputs()][1:]
-    state = [np.zeros((1, node.shape[1], height, width), F) for node in session.get_inputs()[1:]]
+    recipe, shapes, closer = weights.recipe, [], 1
+    if reconstruction == "scaled":
+        shapes.append((1, recipe["surface_width"], height, width))
+    for features, stride in zip(recipe["decoder"], recipe["decoder_strides"], strict=True):
+        for times in {"gru": (1,), "lstm": (1, 1), "associative": (1, 4)}[recipe["unit"]]:
+            shapes.append((1, times * features, height * closer, width * closer))
+        closer *= stride
+    names = [f"state{number}" for number in range(len(shapes))]
+    state = [np.zeros(shape, F) for shape in shapes]
     total: Any = 0
     for layer in layers:
         bits = layer.transpose(2, 0, 1)[None].astype(F)
@@ -217,6 +225,17 @@ def filtered(data: bytes, height: int, width: int) -> Any:
 LEVEL = 1  # of 255: what the page allows, as networks and cosines are in floating point
 
 
+def check(weights: Weights, pixels: npt.NDArray[np.uint8], quality: float) -> None:
+    codec = RNNCodec(Host(weights))
+    payload = codec.encode(Image(pixels), EncodeOptions(quality=quality))
+    expected = codec.decode(payload, DecodeOptions()).pixels
+    found = decode([chunk.body for chunk in payload.chunks], pixels.shape, weights)
+    off = np.abs(found.astype(int) - expected)
+    assert off.max() <= LEVEL
+    assert (off > 0).mean() < 0.001
+    assert found.std() > 0
+
+
 @pytest.mark.parametrize(
     ("name", "channels", "quality"),
     [("rnn.small", 3, 25), ("rnn.small", 2, 7), ("rnn.refined", 3, 100), ("rnn.refined", 1, 60)],
@@ -225,13 +244,13 @@ def test_the_page_is_enough_to_decode(
     name: str, channels: int, quality: float, texture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rnn, "TILE", 64)
-    weights = specimens.weights(name)
-    codec = RNNCodec(Host(weights))
-    pixels = texture(83, 40, channels)
-    payload = codec.encode(Image(pixels), EncodeOptions(quality=quality))
-    expected = codec.decode(payload, DecodeOptions()).pixels
-    found = decode([chunk.body for chunk in payload.chunks], pixels.shape, weights)
-    off = np.abs(found.astype(int) - expected)
-    assert off.max() <= LEVEL
-    assert (off > 0).mean() < 0.001
-    assert found.std() > 0
+    check(specimens.weights(name), texture(83, 40, channels), quality)
+
+
+@pytest.mark.parametrize("unit", ["lstm", "associative"])
+def test_the_page_is_enough_to_decode_with_states_of_several_sizes(unit: str, texture: Any) -> None:
+    pytest.importorskip("torch")
+    from tests.codecs.rnn.test_training import TRAINING, small, small_model
+
+    recipe = replace(small("thumb-conv"), unit=unit)  # type: ignore[arg-type]
+    check(Weights(TRAINING.freeze(small_model(recipe)), "a test"), texture(20, 33, 3), 100)
