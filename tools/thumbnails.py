@@ -66,11 +66,11 @@ def jpeg(pixels: Pixels) -> Iterator[Coded]:
 
 
 def jpeg_2000(pixels: Pixels) -> Iterator[Coded]:
-    for step in range(1, 161):
-        data = saved(
-            pixels, "JPEG2000", no_jp2=True, irreversible=True, quality_layers=[3 * SIDE**2 / (140 + 2 * step)]
-        )
-        yield len(data) - data.index(b"\xff\x93") - 2 - len(b"\xff\xd9"), len(data), opened(data)
+    for size in range(142, 462, 2):  # of a whole file, about
+        for levels in (2, 3):
+            options = {"mct": 1, "num_resolutions": levels, "quality_layers": [3 * SIDE**2 / size]}
+            data = saved(pixels, "JPEG2000", no_jp2=True, irreversible=True, **options)
+            yield len(data) - data.index(b"\xff\x93") - 2 - len(b"\xff\xd9"), len(data), opened(data)
 
 
 def webp(pixels: Pixels) -> Iterator[Coded]:

@@ -250,7 +250,8 @@ def test_the_page_is_enough_to_decode(
 @pytest.mark.parametrize("unit", ["lstm", "associative"])
 def test_the_page_is_enough_to_decode_with_states_of_several_sizes(unit: str, texture: Any) -> None:
     pytest.importorskip("torch")
-    from tests.codecs.rnn.test_training import TRAINING, small, small_model
+    from calotype.codecs.rnn.training import TRAINING
+    from tests.codecs.rnn.test_training import small, small_model
 
     recipe = replace(small("thumb-conv"), unit=unit)  # type: ignore[arg-type]
     check(Weights(TRAINING.freeze(small_model(recipe)), "a test"), texture(20, 33, 3), 100)
