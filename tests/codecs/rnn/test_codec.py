@@ -63,8 +63,12 @@ def test_a_worse_file_is_the_beginning_of_a_better_one(model: calotype.Model, ph
     assert better[:4] == worse
 
 
-def test_a_cut_anywhere_decodes_to_what_is_complete(model: calotype.Model, texture: Texture) -> None:
-    data = model.encode(texture(20, 20, 3), 30)
+@pytest.mark.parametrize(("name", "quality"), [("rnn.small", 30), ("rnn.refined", 50)])
+def test_a_cut_anywhere_decodes_to_what_is_complete(
+    name: str, quality: float, texture: Texture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specimens.install(name, tmp_path, monkeypatch)
+    data = calotype.encode(texture(20, 20, 3), quality, model=name)
     with pytest.raises(CorruptFile, match="cut off"):
         calotype.decode(data[:20])
     ends: list[int] = []
@@ -85,7 +89,7 @@ def test_a_cut_anywhere_decodes_to_what_is_complete(model: calotype.Model, textu
         assert count == len(ends)
         np.testing.assert_array_equal(part, images[count - 1])
         np.testing.assert_array_equal(again, images[count - 1])
-    assert len(ends) == len(images) - 1 == 4  # of the last one, nothing is cut off
+    assert len(ends) == len(images) - 1 > 2  # of the last one, nothing is cut off
 
 
 def test_a_size_keeps_as_many_iterations_as_fit(model: calotype.Model, photo: np.ndarray) -> None:

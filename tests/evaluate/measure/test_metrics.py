@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from calotype.errors import Unsupported
 from calotype.evaluate.measure import metrics
 from calotype.evaluate.measure.metrics import METRICS, compare, find_metrics, psnr, psnr_y
-from calotype.evaluate.measure.ms_ssim import ms_ssim
+from calotype.evaluate.measure.ms_ssim import ms_ssim, ssim
 from calotype.image import Image
 
 FLOAT32 = 2e-6  # the other implementation computes in float32
@@ -58,6 +58,7 @@ def test_real_images_agree_with_other_implementations(photos: dict[str, np.ndarr
         assert psnr_y(a, b) == pytest.approx(reference(*luma, data_range=255), abs=1e-9), name
         tensors = [torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() for x in (a, b)]
         assert ms_ssim(a, b) == pytest.approx(float(other.ms_ssim(*tensors, data_range=255)), abs=FLOAT32), name
+        assert ssim(a, b) == pytest.approx(float(other.ssim(*tensors, data_range=255)), abs=FLOAT32), name
 
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.missing() is None])

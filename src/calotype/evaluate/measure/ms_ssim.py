@@ -30,6 +30,17 @@ def ms_ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 
     return float(np.mean([_channel_ms_ssim(a[..., k], b[..., k], peak) for k in range(a.shape[2])]))
 
 
+def ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int = 255) -> float:
+    """Structural similarity of two (height, width, channels) arrays, the mean over channels. Wang et al. 2004, eq. 13.
+
+    Windows only where they fit: each side has at least 11 samples.
+    """
+    if min(a.shape[:2]) < WINDOW:
+        raise Unsupported(f"SSIM needs {WINDOW} pixels a side, not {a.shape[1]}x{a.shape[0]}")
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    return float(np.mean([_ssim(x[..., k], y[..., k], peak)[0] for k in range(a.shape[2])]))
+
+
 def _channel_ms_ssim(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], peak: int) -> float:
     """MS-SSIM of one channel: a channel at a time stays in the processor's cache."""
     x, y, result = a.astype(np.float64), b.astype(np.float64), 1.0
