@@ -21,10 +21,9 @@ from calotype.image import Image, empty, psnr
 from calotype.options import DecodeOptions, EncodeOptions, asked, flags
 from tests import specimens
 
-# Of each codec one, the default if it is of that codec: others run the same code, with other numbers.
-INSTALLED = list(
-    {model.codec: model.name for model in sorted(calotype.list_models(), key=lambda model: model.default)}.values()
-)
+# Of each codec one, the default or the largest: others run the same code, with other numbers.
+BY_WORTH = sorted(calotype.list_models(), key=lambda model: (model.default, model.bytes))
+INSTALLED = list({model.codec: model.name for model in BY_WORTH}.values())
 SPECIMENS = specimens.names()
 QUALITIES = [0.0, 37.5, 100.0]
 SIZES = [(1, 1), (1, 40), (17, 3), (64, 64), (75, 131)]
