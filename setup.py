@@ -9,7 +9,10 @@ from setuptools.command.build_ext import build_ext
 
 
 class BuildKernels(build_ext):
-    """On Windows by clang-cl, which has the vector extension that the kernels are written in; MSVC has none."""
+    """On Windows by clang-cl, which has the vector extension that the kernels are written in; MSVC has none.
+
+    Elsewhere without what debuggers read, which is large and names the folder of the build.
+    """
 
     def build_extensions(self) -> None:
         """Compile all kernels."""
@@ -21,6 +24,9 @@ class BuildKernels(build_ext):
             for extension in self.extensions:
                 extension.extra_compile_args = ["/O2", "/clang:-std=c11", "/clang:-ffp-contract=off"]
                 extension.libraries = [name for name in extension.libraries if name != "m"]
+        else:
+            for extension in self.extensions:
+                extension.extra_compile_args.append("-g0")
         super().build_extensions()
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernels of entropy coder and prism, cross-compiled, on an emulated ARM64 processor: random streams are coded, decoded
+# The kernels of entropy coder, prism and fit, cross-compiled, on an emulated ARM64 processor: random streams are coded, decoded
 # and damaged there as on this machine, and all bytes and all that is decoded must be the same. Where something is missing
 # it says so and ends well; STRICT=1 makes that a failure. Usage: arm64.sh [rounds]
 set -eu
@@ -18,10 +18,10 @@ need gcc
 need aarch64-linux-gnu-gcc
 need qemu-aarch64-static
 
-for package in coding codecs/prism; do
+for package in coding codecs/prism codecs/fit; do
     kernel=src/calotype/$package/kernel
     name=$build/$(basename "$package")
-    set -- -std=c11 -O2 -ffp-contract=off -Wno-psabi -I"$kernel" -Isrc/calotype/coding/kernel
+    set -- -std=gnu11 -O2 -pthread -ffp-contract=off -Wno-psabi -I"$kernel" -Isrc/calotype/coding/kernel
     gcc "$@" tests/"$package"/fuzz.c "$kernel"/*.c -lm -o "$name-here"
     aarch64-linux-gnu-gcc -static "$@" tests/"$package"/fuzz.c "$kernel"/*.c -lm -o "$name-arm64"
     "$name-here" "$rounds" 0 1 >"$name-here.txt"

@@ -30,7 +30,7 @@ from random import Random
 from typing import Any
 
 PATIENCE = 30  # seconds without progress for each that a mutant may compute: the machine may have other work
-START = 600  # seconds to load a target
+START = 3600  # seconds to load a target, however much other work the machine has
 FRAMES = 3  # of a traceback that tell findings apart
 
 

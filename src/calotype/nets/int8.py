@@ -24,7 +24,7 @@ IR_VERSION = 9  # read by every ONNX Runtime since 1.16
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255
 MIDDLE = 128  # zero of activations of either sign
-BEYOND = 0.05  # of the calibration's images may clip a channel; steps are so much finer for all others
+DAMPING = 0.01  # of the mean second moment, added to each: what few tiles say of rare inputs is not to be trusted
 ONNX_RUNTIME = "com.microsoft"  # domain of its own operators
 
 Floats = npt.NDArray[np.float32]
@@ -70,9 +70,9 @@ class Graph:
         rows = self.reshape(x, -1, weight.shape[1])
         return self.op("Gemm", rows, self.constant(weight), self.constant(bias), transB=1)
 
-    def dense_int8(self, x: str, zero: int, weight: Floats, bias: Floats) -> str:
-        """Integer features times (outputs, inputs) -> float32."""
-        integers, scale = to_int8(weight)
+    def dense_int8(self, x: str, zero: int, weight: Floats, bias: Floats, moments: Floats | None = None) -> str:
+        """Integer features times (outputs, inputs) -> float32; `moments` as for `to_int8`."""
+        integers, scale = to_int8(weight, moments)
         return self.op(
             "MatMulIntegerToFloat",
             x,
@@ -125,12 +125,35 @@ def shortened(array: Floats) -> Floats:
     return ((bits + (1 << (drop - 1))) >> drop << drop).view(np.float32)
 
 
-def to_int8(weight: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
-    """Weights (outputs, ...) -> integers and the scale of each output."""
+def to_int8(weight: Floats, moments: Floats | None = None) -> tuple[npt.NDArray[np.int8], Floats]:
+    """Weights (outputs, ...) -> integers and the scale of each output.
+
+    Second moments (inputs, inputs) of what weights (outputs, inputs) are multiplied with make the error of the sums
+    small, in place of that of each weight.
+    """
     rows = weight.reshape(len(weight), -1)
     scale = np.maximum(np.abs(rows).max(1) / WEIGHT_MAX, np.finfo(np.float32).tiny).astype(np.float32)
-    integers = np.rint(rows / scale[:, None]).astype(np.int8)
+    steps = rows / scale[:, None]
+    integers = np.rint(steps if moments is None else _rounded_together(steps, moments)).astype(np.int8)
     return integers.reshape(weight.shape), scale
+
+
+def _rounded_together(weight: Floats, moments: Floats) -> npt.NDArray[np.float64]:
+    """Weights (outputs, inputs) rounded one input after the other, where those to come make up for each error.
+
+    Frantar et al. 2023, "GPTQ", sec. 3: of the inverse of the moments its Cholesky factor holds all that is needed. The
+    strongest inputs come first, while there are many to make up for them.
+    """
+    moments = moments.astype(np.float64)
+    order = np.argsort(-np.diag(moments))
+    damped = moments[np.ix_(order, order)] + np.eye(len(order)) * (DAMPING * np.trace(moments) / len(order) + 1e-9)
+    factor = np.linalg.cholesky(np.linalg.inv(damped)).T
+    left, found = weight[:, order].astype(np.float64), np.empty(weight.shape)
+    for place, input in enumerate(order):
+        found[:, input] = np.clip(np.rint(left[:, place]), -WEIGHT_MAX, WEIGHT_MAX)
+        error = (left[:, place] - found[:, input]) / factor[place, place]
+        left[:, place:] -= np.outer(error, factor[place, place:])
+    return found
 
 
 def fit(ranges: Ranges) -> tuple[Floats, int]:
@@ -147,13 +170,18 @@ def fit_signed(ranges: Ranges) -> Floats:
 
 
 class Observer:
-    """Runs a float network and keeps the ranges of some of its tensors, channel by channel."""
+    """Runs a float network; keeps the ranges of some of its tensors, channel by channel, and second moments of some.
 
-    def __init__(self, network: bytes, names: Iterable[str]) -> None:
+    Of the runs after `never_clip`, a share `beyond` may have larger values in a channel than its range says.
+    """
+
+    def __init__(self, network: bytes, names: Iterable[str], inputs: Iterable[str] = (), beyond: float = 0) -> None:
         onnxruntime = load_onnxruntime()
         model = onnx.load_from_string(network)
+        self._beyond = beyond
         self._outputs = [value.name for value in model.graph.output]
-        self._names = sorted(set(names) - set(self._outputs))
+        self._inputs = frozenset(inputs)
+        self._names = sorted({*names, *self._inputs} - set(self._outputs))
         model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in self._names)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -162,6 +190,7 @@ class Observer:
         )
         self._seen: dict[str, list[Ranges]] = {name: [] for name in self._names}
         self._floor: dict[str, Ranges] = {}
+        self._moments: dict[str, Floats] = {}
 
     def __call__(self, **inputs: Floats) -> list[Floats]:
         """Run once, as `runtime.engine.Network` does."""
@@ -169,18 +198,26 @@ class Observer:
         for name, value in zip(self._names, values[len(self._outputs) :], strict=True):
             axes = (0, 2, 3)
             self._seen[name].append((np.maximum(-value.min(axes), 0), np.maximum(value.max(axes), 0)))
+            if name in self._inputs:
+                columns = value[0].reshape(value.shape[1], -1)
+                self._moments[name] = self._moments.get(name, 0) + columns @ columns.T / np.float32(columns.shape[1])
         return values[: len(self._outputs)]  # type: ignore[no-any-return]
 
     def never_clip(self) -> None:
-        """Ranges will hold all of what was seen so far."""
+        """Ranges will hold all of what was seen so far, and moments nothing of it."""
+        self._moments = {}
         self._floor = {name: _reduce(np.max, seen) for name, seen in self._seen.items()}
         self._seen = {name: [] for name in self._names}
 
     def ranges(self, name: str) -> Ranges:
-        """What all runs but the most extreme, `BEYOND` of them, stay within, channel by channel, and `never_clip`'s."""
-        below, above = _reduce(lambda part, axis: np.quantile(part, 1 - BEYOND, axis), self._seen[name])
+        """What all runs but the most extreme stay within, channel by channel, and `never_clip`'s."""
+        below, above = _reduce(lambda part, axis: np.quantile(part, 1 - self._beyond, axis), self._seen[name])
         floor = self._floor.get(name, (below, above))
         return np.maximum(below, floor[0]), np.maximum(above, floor[1])
+
+    def moments(self, name: str) -> Floats | None:
+        """Second moments (c, c) of a tensor's channels, up to a factor, if they are kept."""
+        return self._moments.get(name)
 
 
 def _reduce(reduce: Callable[[Any, int], Any], seen: list[Ranges]) -> Ranges:
