@@ -19,9 +19,12 @@ from calotype.train.step import BETAS
 from tests.train.toys import Clock
 
 FOLDER = Path(calotype.codecs.__file__ or "").parent
-TOO_LARGE = {"rnn.paper"}  # a step takes most of a minute; its parts are those of rnn.compact
-PERCEIVED = {"vae.swift-realism"}  # by networks that are no part of this package; its loss hangs on what is drawn
-RECIPES = sorted({f"{path.parts[-3]}.{path.stem}" for path in FOLDER.glob("*/recipes/*.toml")} - TOO_LARGE)
+# A step takes most of a minute, or gigabytes; their parts are those of others.
+TOO_LARGE = {"rnn.paper", "vae.hific-paper", "vae.hific-paper-gan"}
+# By networks that are no part of this package; their loss hangs on what is drawn.
+PERCEIVED = {"vae.swift-realism", "vae.swift-realism-gan", "vae.hific-compact-gan"}
+PARTS = {"vae.hific-compact"}  # of another recipe, which trains the same and more
+RECIPES = sorted({f"{path.parts[-3]}.{path.stem}" for path in FOLDER.glob("*/recipes/*.toml")} - TOO_LARGE - PARTS)
 
 
 def crop_side(training: Training[nn.Module], model: nn.Module, name: str) -> int:
