@@ -121,10 +121,8 @@ def test_nothing_in_a_step_waits_for_the_processor(name: str, monkeypatch: pytes
     """As a CUDA graph demands; on a device that computes nothing, so that it needs no GPU."""
     monkeypatch.setattr(training, "open_lpips", lambda folder: Seer())
     recipe = Recipe.load(name)
-    model: VAE | Realism = VAE(recipe)
-    if recipe.of is not None:
-        model = Realism(recipe, model, bytes(4))
-    model = model.to("meta")
+    whole = VAE(recipe)
+    model = (whole if recipe.of is None else Realism(recipe, whole, bytes(4))).to("meta")
     crops, rates = some_crops(recipe, "meta"), torch.rand(2, device="meta")
     for objective in TRAINING.objectives(model):
         with Uploads() as uploads:
