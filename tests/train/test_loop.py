@@ -19,7 +19,7 @@ from calotype.train.export import export_run
 from calotype.train.loop import Run, train
 from calotype.train.schedule import WHOLE, Schedule
 from calotype.train.state import STATE, load_state
-from tests.train.toys import Clock, Thumbnail, ThumbnailTraining, make_image, thumbnail_loss
+from tests.train.toys import Clock, Line, Thumbnail, ThumbnailTraining, make_image, thumbnail_loss
 
 TINY = "deflate.tiny"  # the plug-in's
 
@@ -104,6 +104,39 @@ def test_a_run_starts_from_weights(clock: Clock, images: Path, tmp_path: Path) -
     (tmp_path / "start.calow").write_bytes(b"30")
     train(Run(TINY, [images], tmp_path / "run", short(1, rate=0.0), init=tmp_path / "start.calow"))
     assert float(load_state(tmp_path / "run" / STATE)["average"]["log_step"].exp()) == pytest.approx(30)
+
+
+class Judged(Thumbnail):
+    """With a part that weights files do not hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critic = torch.nn.Linear(3, 1)
+
+
+@pytest.mark.parametrize("same_kind", [True, False])
+def test_parts_that_weights_lack_start_fresh(
+    clock: Clock,
+    thumbnails: ThumbnailTraining,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same_kind: bool,
+) -> None:
+    start = Thumbnail()
+    torch.nn.init.constant_(start.pixels, 0.25)
+    (tmp_path / "start.calow").write_bytes(b"any")
+    monkeypatch.setattr(thumbnails, "build", lambda recipe: Judged())
+    monkeypatch.setattr(thumbnails, "thaw", lambda weights: start if same_kind else Line())
+    run = Run(TINY, [images], tmp_path / "run", short(1, rate=0.0), init=tmp_path / "start.calow")
+    if not same_kind:
+        with pytest.raises(CalotypeError, match=r"start\.calow cannot be what deflate\.tiny starts from: .*\"w\""):
+            train(run)
+        return
+    train(run)
+    parameters = load_state(tmp_path / "run" / STATE)["parameters"]
+    assert float(parameters["pixels"].mean()) == 0.25
+    assert parameters["critic.weight"].shape == (1, 3)
 
 
 @pytest.mark.parametrize("from_file", [True, False])

@@ -3,6 +3,7 @@
     import calotype.interop.pillow
 
     image = Image.open("photo.calo")
+    image.load(realism=1)  # of models that can choose; without, the most faithful picture is decoded
     image.save("smaller.calo", quality=30)
 
 Options of `save` are those of `calotype.encode` (`quality`, `model`, `lossless`, `effort` ...), and `icc_profile`,
@@ -58,17 +59,19 @@ class CalotypeImageFile(ImageFile.ImageFile):
         self._data: bytes | None = data
         self.tile = []
 
-    def load(self) -> Any:
-        """Decode the pixels, once.
+    def load(self, realism: float | None = None) -> Any:
+        """Decode the pixels, once, as natural as is asked for (0 to 1).
 
         Raises
         ------
         OSError
-            The file cannot be decoded; its cause says why.
+            The file cannot be decoded, or not so; its cause says why. Or the pixels are decoded already.
         """
+        if self._data is None and realism is not None:
+            raise OSError("the pixels are decoded already; open the file again and load it first with that realism")
         if self._data is not None:
             try:
-                image = api.decode_image(self._data, max_pixels=None)
+                image = api.decode_image(self._data, realism=realism, max_pixels=None)
             except CalotypeError as error:
                 raise OSError(str(error)) from error
             self._data = None

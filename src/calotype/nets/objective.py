@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
 Figures = dict[str, Tensor]
+ACCURACY = "accuracy"
+"""Figure of an objective that criticises what another one makes: the share that it tells rightly, a half by chance.
+Training watches it."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class RateVectors(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         """(b,) positions -> (b, channels)."""
         if len(self.table) == 1:
-            return self.table.expand(len(t), -1)
+            return self.table.repeat(len(t), 1)  # a view would claim a gradient where none is asked for
         place = t * (len(self.table) - 1)
         below = place.floor().clamp(0, len(self.table) - 2)
         weight = (place - below)[:, None]

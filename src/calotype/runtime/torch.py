@@ -74,6 +74,10 @@ def _div(attributes: Attributes, a: Tensor, b: Tensor) -> Tensor:
     return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
 
 
+def _layer_norm(attributes: Attributes, x: Tensor, factor: Tensor, shift: Tensor | None = None) -> Tensor:
+    return F.layer_norm(x, factor.shape, factor, shift, attributes.get("epsilon", 1e-5))
+
+
 def _pad(attributes: Attributes, x: Tensor, pads: Tensor) -> Tensor:
     if attributes.get("mode") != b"edge":
         raise Unsupported("the torch engine takes Pad in mode edge only")
@@ -129,6 +133,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Exp": lambda attributes, x: torch.exp(x),
     "Floor": lambda attributes, x: torch.floor(x),
     "Gather": _gather,
+    "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda attributes, x: F.leaky_relu(x, attributes.get("alpha", 0.01)),
     "Log": lambda attributes, x: torch.log(x),
     "Mul": lambda attributes, a, b: a * b,

@@ -1,7 +1,7 @@
 """Train one model for a given time: the same loop for every codec, for many images and for one.
 
-What a codec gives is in `protocol.py`. A run's folder holds `state.pt`, everything that is needed to go on, and
-`log.jsonl`.
+What a codec gives is in `protocol.py`. A run's folder holds `state.pt`, everything that is needed to go on,
+`log.jsonl`, and pictures of what the model decodes, if its codec shows some (`samples.py`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any, Generic
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import CalotypeError, Unsupported
 from ..nets.objective import Model
 from ..registry import codec_info
 from ..runtime.weights import Weights
+from .collapse import Watch
 from .data import cut_crops, draw_places, draw_side, load_tiles, load_whole, shrink
 from .group import Group
 from .protocol import Training, codec_training, with_perceptual
+from .samples import save_samples
 from .schedule import WHOLE, Schedule
 from .state import STATE, has_state, load_state, save_state, split_state
 from .step import Step
@@ -51,7 +53,8 @@ class Run:
     device: str = "cpu"
     seed: int = 0
     init: Path | None = None
-    """Weights file to start from instead of fresh parameters."""
+    """Weights file to start from instead of fresh parameters. A part that it lacks altogether, as a critic, starts
+    fresh."""
     perceptual: Path | None = None
     """Folder of the networks of a perceptual loss, for models that have one. None: beside that in CALOTYPE_DATA."""
     pieces: Path | None = None
@@ -85,8 +88,11 @@ def train(run: Run, report: Callable[[Progress], None] = lambda progress: None) 
     Under `torchrun` each process takes a batch of its own, and gradients are averaged. The last line of the log says
     how well the machine was used (`throughput`), and why steps are no CUDA graphs if on a GPU they could not be.
 
-    Raises `CalotypeError` if the run's folder holds another model's state, or the data is missing, and `Unsupported` if
-    the model does not take crops of that size.
+    A line is marked `collapsed`, with the sign for it, while training cannot lead anywhere; the first time, there is a
+    `CalotypeWarning` that says what would help.
+
+    Raises `CalotypeError` if the run's folder holds another model's state, `init` is of another kind, or the data is
+    missing, and `Unsupported` if the model does not take crops of that size.
     """
     training, recipe = codec_training(run.model)
     if run.perceptual is not None:
@@ -110,7 +116,7 @@ class _Job(Generic[Model]):
         torch.manual_seed(run.seed)
         model = training.build(recipe)
         if run.init is not None:
-            model.load_state_dict(training.thaw(Weights.open(run.init)).state_dict())
+            _start(model, training.thaw(Weights.open(run.init)), run)
         self.model = model.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         """Exponential average of the parameters: what is exported."""
@@ -147,6 +153,7 @@ class _Job(Generic[Model]):
         tiles = tiles.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).to(group.device)  # as crops are gathered
         spread = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_TILES)).long()
         held_out = held_out[spread].to(group.device)
+        watch = Watch(self.objectives)
         operations, first, clock = 0, progress.step, _Clock(progress.elapsed)
         validated, took = progress.elapsed, 0.0
         with open(run.out / LOG, "a", buffering=1) as log:
@@ -169,7 +176,9 @@ class _Job(Generic[Model]):
                     progress.figures, progress.skipped = self.step.read()
                 progress.elapsed = group.agree(clock.tick())
                 if waits and group.leads:
-                    write({key: round(value, 5) for key, value in progress.figures.items()})
+                    sign = watch.look(progress.figures, progress.step, progress.skipped)
+                    rounded = {key: round(value, 5) for key, value in progress.figures.items()}
+                    write(rounded | ({"collapsed": sign} if sign else {}))
                     report(progress)
                 finished = progress.elapsed >= run.schedule.total
                 stops = self._must_stop()
@@ -178,6 +187,7 @@ class _Job(Generic[Model]):
                     clock.tick()
                     if group.leads:
                         self.save(tiles=len(tiles))
+                        save_samples(self.training, self.average, held_out, run.out, progress.step)
                         if finished or took <= VALIDATION_SHARE * (progress.elapsed - validated):
                             write(validate(self.training, self.average, held_out, lossless))
                             validated, took = progress.elapsed, clock.since_tick
@@ -243,6 +253,21 @@ class _Job(Generic[Model]):
             "of_matrix_product": round(achieved / matrix_product_speed(self.group.device), 5),
             "of_time_in_steps": round(clock.share, 5),
         }
+
+
+def _start(model: nn.Module, known: nn.Module, run: Run) -> None:
+    """Give a model the parameters of another; parts that this one lacks altogether stay as they are.
+
+    Raises `CalotypeError` if they are not of one kind.
+    """
+    given, fresh = known.state_dict(), model.state_dict()
+    parts = {name.partition(".")[0] for name in given}
+    kept = {name: value for name, value in fresh.items() if name.partition(".")[0] not in parts}
+    try:
+        model.load_state_dict(kept | given)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CalotypeError(f"{run.init} cannot be what {run.model} starts from: {reason}") from None
 
 
 def _check_crops(run: Run, unit: int) -> None:

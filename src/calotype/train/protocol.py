@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 
 from .. import registry
 from ..errors import CalotypeError, Unsupported, UnsupportedFile
@@ -49,6 +49,15 @@ class Training(Protocol[Model]):
 
     def halve_precision(self, model: Model) -> bool:
         """Let the parts of a model compute in bfloat16 that stand it; whether there are any."""
+        ...
+
+
+@runtime_checkable
+class ShowsSamples(Protocol):
+    """What a `Training` may also have: pictures to look at while a model learns."""
+
+    def samples(self, model: Any, crops: Tensor) -> Sequence[Tensor]:
+        """What a model in evaluation makes of crops (b, 3, h, w) in [0, 1]: pictures of that shape, one or a few."""
         ...
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Pillow
 
 import calotype
 from calotype.codecs.vae import training
@@ -24,23 +27,12 @@ from calotype.nets.perceptual import BACKBONE
 from calotype.runtime.weights import REALISM, Weights, companion_path, pack_companion, rebind
 from calotype.train.export import export_run
 from tests import specimens
-from tests.codecs.vae.specimen import second_synthesis
+from tests.codecs.vae.seer import Seer, squares
+from tests.codecs.vae.specimen import SMALL, second_synthesis
 
 NAME = "vae.small"
 SAMPLE = Path(__file__).parents[3] / "samples" / "coffee.png"
 SWIFT = Path(training.__file__).parent / "weights" / "swift.calow"
-
-
-def squares(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """In place of a network that sees."""
-    return (a - b).square().mean((1, 2, 3))
-
-
-class Seer(torch.nn.Module):
-    """The same, as a network."""
-
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return squares(a, b)
 
 
 @pytest.fixture
@@ -100,6 +92,27 @@ def test_training_moves_the_second_synthesis_only() -> None:
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
 
 
+def test_a_critic_is_deceived_in_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = specimens.weights(NAME)
+    model = Realism(replace(SMALL, critic_width=4), thaw(weights), weights.digest)
+    monkeypatch.setattr(training, "open_lpips", lambda folder: Seer())
+    plain, critic = TRAINING.objectives(model)
+    crops, rates = torch.rand(2, 3, 64, 64), torch.tensor([0.2, 0.7])
+    assert {id(one) for one in critic.parameters}.isdisjoint(map(id, plain.parameters))
+    loss, figures = critic.loss(model, crops, rates)
+    assert set(figures) == {"accuracy"}
+    loss.backward(inputs=critic.parameters)  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in critic.parameters)
+    assert "deception" in plain.loss(model, crops, rates)[1]
+    model.eval()
+    with torch.no_grad():
+        alone = realism_loss(Seer(), model, crops, rates)
+        model.critic = None
+        expected = realism_loss(Seer(), model, crops, rates)
+    assert "deception" not in alone[1]
+    assert float(alone[0]) == float(expected[0])
+
+
 def test_in_evaluation_nothing_is_drawn() -> None:
     model = second_synthesis(specimens.weights(NAME), 0.01)
     x, rates = torch.rand(1, 3, 64, 64), torch.tensor([0.5])
@@ -129,6 +142,18 @@ def test_the_network_that_sees_is_moved() -> None:
     assert seen == [(1, 3, 64 - SHIFT_MAX, 128 - SHIFT_MAX)]
 
 
+def test_samples_show_both_ends() -> None:
+    model = second_synthesis(specimens.weights(NAME), 0.01).eval()
+    crops = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        faithful, natural = TRAINING.samples(model, crops)
+        decoded, _ = code(model.shipped, crops, torch.full((2,), training.SAMPLE_RATE), thrifty=True)
+        realism = torch.ones(2)
+        torch.testing.assert_close(natural, model.show(decoded, torch.full((2,), training.SAMPLE_RATE), realism))
+    assert faithful.shape == crops.shape
+    assert float((faithful - natural).abs().max()) > 0.01
+
+
 def test_a_file_brings_it_back() -> None:
     weights = specimens.weights(NAME)
     model = second_synthesis(weights, 0.01)
@@ -145,6 +170,19 @@ def test_another_engine_sees_the_same(installed: Path) -> None:
     data = model.encode(image)
     decoded = [each.decode(data, realism=0.7).astype(int) for each in (model, calotype.load(NAME, device="cpu"))]
     assert np.abs(decoded[0] - decoded[1]).max() <= 1
+
+
+def test_pillow_loads_it(installed: Path) -> None:
+    import calotype.interop.pillow
+
+    model, image = calotype.load(NAME), np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = model.encode(image)
+    opened = [Pillow.open(io.BytesIO(data)) for _ in range(2)]
+    opened[0].load(realism=1)  # type: ignore[call-arg]
+    np.testing.assert_array_equal(np.asarray(opened[0]), model.decode(data, realism=1))
+    np.testing.assert_array_equal(np.asarray(opened[1]), model.decode(data))
+    with pytest.raises(OSError, match="decoded already"):
+        opened[1].load(realism=1)  # type: ignore[call-arg]
 
 
 def test_without_it_realism_is_refused(installed: Path) -> None:
@@ -190,6 +228,16 @@ def test_the_recipe_trains_for_the_shipped_weights() -> None:
     assert isinstance(model, Realism)
     assert bytes(model.digest.tolist()) == Weights.open(SWIFT).digest
     assert TRAINING.crop_unit(model) == 64
+
+
+def test_training_against_a_critic_goes_on_from_the_shipped_one() -> None:
+    first = Weights.open(companion_path(SWIFT, REALISM))
+    model, started = TRAINING.build("swift-realism-gan"), TRAINING.thaw(first)
+    assert isinstance(started, Realism)
+    parts = {name.partition(".")[0] for name in model.state_dict()}
+    assert parts - {name.partition(".")[0] for name in started.state_dict()} == {"critic"}
+    assert isinstance(model, Realism)
+    assert bytes(model.digest.tolist()).hex() == first.companion_of
 
 
 def test_folders_of_networks_that_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def test_what_nobody_sees_does_not_count() -> None:
     alpha[:10] = 0
     image = Image.from_array(np.concatenate([np.zeros((70, 100, 3), np.uint8), alpha], -1))
     padded = Grid(70, 100, 1024).padded(64)
-    window = vae._window(image, padded, padded.tile(0, 0))
+    window = vae._window(image, padded, padded.tile(0, 0), 64)
     assert window.seen.shape == (128, 128)
     np.testing.assert_array_equal(np.argwhere(window.seen).min(0), (10, 0))
     np.testing.assert_array_equal(np.argwhere(window.seen).max(0), (69, 99))

@@ -44,7 +44,6 @@ ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
 FEW_PIXELS = 1 << 16  # of an image whose filter is fitted to all of them
 MOST_NATURAL = 0.8  # part of the way from the first synthesis to the second that realism 1 goes; from tiles
-HALO = HYPER_STRIDE  # pixels around a tile that its transforms see: more than they reach
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
 FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode; it serves PSNR
@@ -129,7 +128,7 @@ class VAECodec:
         records: dict[Tile, bytes] = {}
 
         def encode_tile(tile: Tile, threads: int) -> Latents:
-            window = _window(image, padded, tile)
+            window = _window(image, padded, tile, self.recipe.halo)
             scaled = self._analyse(window, position, threads)
             given = self._given(scaled[(..., *window.inner(tile))], position, effort, threads)
             if effort in REFINEMENTS:
@@ -160,11 +159,11 @@ class VAECodec:
         """Encode all tiles, and find the filter that mends most of what is lost."""
         colours = 3 if image.channels >= 3 else 1
         fit = Fit(colours, stride=1 if image.width * image.height <= FEW_PIXELS else 2)
-        latents = Halo(padded, HALO, LATENT_STRIDE, lambda tile: encode(tile, threads))
+        latents = Halo(padded, self.recipe.halo, LATENT_STRIDE, lambda tile: encode(tile, threads))
 
         def look(tile: Tile, threads: int) -> None:
             colour_planes, rows, columns = self._synthesise(latents, tile, position, colours, threads)
-            window = _window(image, padded, tile)
+            window = _window(image, padded, tile, self.recipe.halo)
             wanted = window.pixels[rows, columns].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
             fit.add(colour_planes, rows, columns, wanted, window.seen[rows, columns])
 
@@ -197,7 +196,7 @@ class VAECodec:
         def decode_latents(tile: Tile) -> Latents:
             return self._decode_latents(grid.of(layout.latents, tile), tile, layout.position, adaptive, threads)
 
-        latents = Halo(padded, HALO, LATENT_STRIDE, decode_latents)
+        latents = Halo(padded, self.recipe.halo, LATENT_STRIDE, decode_latents)
 
         def decode_tile(tile: Tile, threads: int) -> Pixels:
             pixels = shown(*self._synthesise(latents, tile, layout.position, colours, threads, realism), taps)
@@ -404,9 +403,9 @@ def _prefixed(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _window(image: Image, padded: Grid, tile: Tile) -> _Window:
-    """A tile of the grid padded to whole hyper-latents, with its halo."""
-    rows, columns = tile.y.grown(HALO, padded.height), tile.x.grown(HALO, padded.width)
+def _window(image: Image, padded: Grid, tile: Tile, halo: int) -> _Window:
+    """A tile of the grid padded to whole hyper-latents, with so many pixels around it."""
+    rows, columns = tile.y.grown(halo, padded.height), tile.x.grown(halo, padded.width)
     there = image.pixels[slice(*rows), slice(*columns)]
     pixels = there[..., :3] if image.channels >= 3 else there[..., :1]
     seen = np.ones(pixels.shape[:2], np.bool_)

@@ -35,9 +35,15 @@ def forward(model: VAE, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     threefold. Uniform noise stands for it only under the factorised density, and only while the model is in training.
     """
     decoded, bits = code(model, x, t)
+    y, scale = as_shown(model, decoded, t)
+    return model.synthesis(y, scale), bits
+
+
+def as_shown(model: VAE, decoded: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """What synthesis takes: latents (b, latents, h, w) as decoded, no longer scaled; its scales (b, width, 1, 1)."""
     _, inverse_gain = model.gains(t)
     _, synthesis_scale = model.scales(t)
-    return model.synthesis(decoded * inverse_gain, synthesis_scale), bits
+    return decoded * inverse_gain, synthesis_scale
 
 
 def code(model: VAE, x: Tensor, t: Tensor, thrifty: bool = False) -> tuple[Tensor, Tensor]:

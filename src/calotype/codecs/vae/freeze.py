@@ -28,6 +28,7 @@ _EXAMPLE = 2 * HYPER_STRIDE, 3 * HYPER_STRIDE  # pixels of the example that netw
 TRAINING = "training/"
 # the exported parts of a `VAE`
 NETWORKS = ("analysis", "synthesis", "hyper_analysis", "hyper_synthesis", "context")
+CRITIC = "critic"  # left out
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -44,7 +45,7 @@ def freeze(model: VAE) -> bytes:
     arrays |= {
         TRAINING + name: parameter.detach().numpy()
         for name, parameter in model.named_parameters()
-        if name.partition(".")[0] not in NETWORKS
+        if name.partition(".")[0] not in (*NETWORKS, CRITIC)
     }
     return pack_weights(model.recipe.to_dict(), _networks(model), arrays)
 

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ...nets.critic import Critic
 from ...nets.dct import dct_stem, dct_stride
 from ...nets.density import FactorizedDensity
 from ...nets.exact import INDEX, SIGNED, ExactConv, halves
@@ -18,6 +19,7 @@ from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.gdn import GDN
 from ...nets.rate import RateVectors
 from ...nets.residual import SLOPE, Block
+from .hific import HiFiCAnalysis, HiFiCSynthesis
 from .recipe import Recipe
 from .scales import LATENT_UNIT
 
@@ -137,7 +139,11 @@ class GDNSynthesis(nn.Module):
         return self.layers(y)  # type: ignore[no-any-return]
 
 
-TRANSFORMS = {"shuffle": (ShuffleAnalysis, ShuffleSynthesis), "gdn": (GDNAnalysis, GDNSynthesis)}
+TRANSFORMS = {
+    "shuffle": (ShuffleAnalysis, ShuffleSynthesis),
+    "gdn": (GDNAnalysis, GDNSynthesis),
+    "hific": (HiFiCAnalysis, HiFiCSynthesis),
+}
 
 
 class HyperAnalysis(nn.Module):
@@ -230,6 +236,8 @@ class VAE(nn.Module):
         self.inverse_gain_log = RateVectors(recipe.latents, recipe.knots)
         self.analysis_scale = RateVectors(recipe.width, recipe.knots, 1.0)
         self.synthesis_scale = RateVectors(recipe.width, recipe.knots, 1.0)
+        self.critic = Critic(recipe.latents, recipe.critic_width) if recipe.critic_width else None
+        """Only for training: no weights file holds it."""
 
     def lmbda(self, t: Tensor) -> Tensor:
         """(b,) rate positions -> lambda, log-spaced."""

@@ -2,7 +2,8 @@
 
 It starts as the first one and is trained by 150 * MSE + (beta / 2.56) * LPIPS, with a beta of its own for each crop
 (Iwai et al. 2024, CRDR, which takes the weights of Mentzer et al. 2020, HiFiC), and against errors that are the same
-wherever they are. Encoder and entropy networks do not change, and so neither do files.
+wherever they are; with a critic, by 0.001 of what does not deceive it beside LPIPS. Encoder and entropy networks do not
+change, and so neither do files.
 
 Glossary: `realism` in [0, 1] is beta / BETA_MAX; `shipped` is the model whose latents are shown.
 """
@@ -13,15 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import CalotypeError
+from ...nets.critic import Critic, critic_loss, deception
 from ...nets.objective import Figures
 from ...nets.residual import Block
 from .condition import CONDITIONS, condition
-from .forward import code
+from .forward import as_shown, code
 from .networks import VAE, ShuffleSynthesis
 from .recipe import LATENT_STRIDE, Recipe
 
 BETA_MAX = 5.12  # Iwai et al. 2024, sec. 4
 SQUARED_ERROR, PERCEPTION = 150.0, 1 / 2.56  # what they weigh, likewise; for colours in [0, 1]
+ADVERSARIAL = 0.001  # of a critic's loss beside LPIPS, likewise
 STAMP = 3000.0  # what weighs an error that all cells of the latents' grid have alike, as no picture does
 SHIFT_MAX = 16  # pixels that the perceptual network's grid moves by, whose strides favour patterns in step with them
 HIDDEN = 64  # features between the conditions and the layers' scales
@@ -91,12 +94,17 @@ class Realism(nn.Module):
         self.synthesis.plain.load_state_dict(shipped.synthesis.state_dict())
         self.shipped = shipped.requires_grad_(False)
         self.register_buffer("digest", torch.tensor(list(digest), dtype=torch.uint8))
+        self.critic = Critic(recipe.latents, recipe.critic_width) if recipe.critic_width else None
+        """Only for training: no weights file holds it."""
 
     def show(self, decoded: Tensor, t: Tensor, realism: Tensor) -> Tensor:
         """Decoded latents (b, latents, h, w) at rates t (b,) -> images (b, 3, 16h, 16w) at realisms (b,)."""
-        _, inverse_gain = self.shipped.gains(t)
-        _, scale = self.shipped.scales(t)
-        return self.synthesis(decoded * inverse_gain, scale, condition(realism, t, torch))  # type: ignore[no-any-return]
+        y, scale = as_shown(self.shipped, decoded, t)
+        return self.synthesis(y, scale, condition(realism, t, torch))  # type: ignore[no-any-return]
+
+    def told(self, decoded: Tensor, t: Tensor) -> Tensor:
+        """What the critic knows of decoded latents, in units of their usual spread."""
+        return as_shown(self.shipped, decoded, t)[0] / self.synthesis.plain.latent_spread
 
 
 def _sizes(recipe: Recipe) -> tuple[object, ...]:
@@ -109,23 +117,46 @@ def realism_loss(lpips: nn.Module, model: Realism, x: Tensor, rates: Tensor) -> 
     In training low rates are seen more often, where there is more to invent, and high realisms, as at 0 there is the
     first synthesis. In evaluation realism is 1.
     """
-    t = rates.square() if model.training else rates
-    realism = 1 - torch.rand_like(rates).square() if model.training else torch.ones_like(rates)
-    with torch.no_grad():
-        decoded, bits = code(model.shipped, x, t, thrifty=True)
+    decoded, bits, t, realism = _drawn(model, x, rates)
     shown = model.show(decoded, t, realism)
     mse = (shown - x).square().mean((1, 2, 3))
     distance = lpips.to(x.device)(*_moved(shown, x, model.training))
     stamp = _stamp(shown - x)
-    total = (SQUARED_ERROR * mse + PERCEPTION * BETA_MAX * realism * distance + STAMP * stamp).mean()
-    psnr = -10 * mse.detach().clamp_min(1e-10).log10().mean()
-    bpp = bits.mean() / (x.shape[2] * x.shape[3])
-    return total, {
-        "bpp": bpp,
-        "psnr": psnr,
+    figures = {
+        "bpp": bits.mean() / (x.shape[2] * x.shape[3]),
+        "psnr": -10 * mse.detach().clamp_min(1e-10).log10().mean(),
         "lpips": distance.detach().mean(),
         "stamp": 255 * stamp.detach().mean().sqrt(),
     }
+    if model.critic is not None and model.training:
+        deceived = deception(model.critic, shown, model.told(decoded, t))
+        distance, figures = distance + ADVERSARIAL * deceived, figures | {"deception": deceived.detach().mean()}
+    total = (SQUARED_ERROR * mse + PERCEPTION * BETA_MAX * realism * distance + STAMP * stamp).mean()
+    return total, figures
+
+
+def doubt_realism(model: Realism, x: Tensor, rates: Tensor) -> tuple[Tensor, Figures]:
+    """What the model's critic minimises, of pictures as the second synthesis shows them in training."""
+    assert model.critic is not None
+    with torch.no_grad():
+        decoded, _, t, realism = _drawn(model, x, rates)
+        shown = model.show(decoded, t, realism)
+    return critic_loss(model.critic, x, shown, model.told(decoded, t))
+
+
+def realism_samples(model: Realism, x: Tensor, t: Tensor) -> list[Tensor]:
+    """Images (b, 3, h, w) at rates t (b,) as the first synthesis shows them, and the second one at realism 1."""
+    decoded, _ = code(model.shipped, x, t, thrifty=True)
+    return [model.shipped.synthesis(*as_shown(model.shipped, decoded, t)), model.show(decoded, t, torch.ones_like(t))]
+
+
+def _drawn(model: Realism, x: Tensor, rates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Decoded latents and their bits, rates and realisms of a batch: those that it is trained at, or realism 1."""
+    t = rates.square() if model.training else rates
+    realism = 1 - torch.rand_like(rates).square() if model.training else torch.ones_like(rates)
+    with torch.no_grad():
+        decoded, bits = code(model.shipped, x, t, thrifty=True)
+    return decoded, bits, t, realism
 
 
 def _stamp(errors: Tensor) -> Tensor:
