@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...coding import BitCounter
 from ...coding.units import LOCATION_UNIT
 from ...nets.mixture import following_bits, mixture_bits
 from ...nets.objective import Objective
 from ...nets.straight_through import clamp_inward, ste_round
 from ...runtime.weights import Weights
-from .coarsest import code_coarsest
 from .digits import are_exact, digits_of, nearest_colours
 from .freeze import freeze, thaw
 from .networks import L3C
@@ -43,7 +40,8 @@ def level_bits(model: L3C, levels: Tensor, parameters: tuple[Tensor, ...]) -> Te
 def bits(model: L3C, x: Tensor) -> list[Tensor]:
     """Bits (2, b), counted in the two ways of `mixture_bits`, of images (b, 3, h, w) in [0, 1] and of each scale.
 
-    Levels are rounded, with straight-through gradients.
+    Levels are rounded, with straight-through gradients. Of the coarsest scale all values count as equally likely; where
+    recipes are joint the coder does better (`coarsest.py`).
     """
     latents = [] if model.analysis is None else model.analysis(2 * x - 1)
     colours = torch.round(x * COLOUR_MAX)
@@ -74,21 +72,8 @@ def bits(model: L3C, x: Tensor) -> list[Tensor]:
         if expected is not None:
             each = each * _coded(torch.ones_like(known[:, 0]) if model.recipe.joint else are_exact(known.unbind(1)))
         found.insert(0, each.sum((2, 3, 4)))
-    if model.recipe.joint:  # those hang on no parameter; and nothing in a step waits for the device
-        first = torch.zeros_like(found[0][0]) if model.training else _coarsest_bits(samples(SCALES))
-    else:
-        first = torch.full_like(found[0][0], math.log2(LEVELS) * coarsest[0].numel())  # which has no model
-    return [*found, torch.stack([first, first])]
-
-
-def _coarsest_bits(samples: Tensor) -> Tensor:
-    """(b,) of samples (b, 3, h, w), which are coded without a network."""
-    counted = []
-    for each in samples.cpu().numpy().astype(np.uint8):
-        counter = BitCounter()
-        code_coarsest(counter, each, each.shape[1:])
-        counted.append(counter.bits)
-    return torch.tensor(counted, device=samples.device)
+    values, first = (COLOUR_MAX + 1, samples(SCALES)) if model.recipe.joint else (LEVELS, coarsest)
+    return [*found, torch.full_like(found[0], math.log2(values) * first[0].numel())]
 
 
 def _coded(known: Tensor) -> Tensor:
