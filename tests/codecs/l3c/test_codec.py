@@ -19,7 +19,7 @@ from calotype.codecs.l3c.networks import L3C
 from calotype.codecs.l3c.recipe import Recipe
 from calotype.codecs.l3c.samples import Interpolation
 from calotype.codecs.l3c.training import bits
-from calotype.codecs.l3c.units import LEVEL_MAX, VALUE_UNIT
+from calotype.codecs.l3c.units import LEVEL_MAX, STRIDE, VALUE_UNIT
 from calotype.coding import BitCounter
 from calotype.coding.planes import pack_colours
 from calotype.errors import CalotypeError, CorruptFile, Desync, Unsupported
@@ -122,7 +122,7 @@ def test_training_counts_the_coders_bits(weights: Weights, codec: l3c.L3CCodec, 
     with torch.no_grad():
         *scales, coarsest = (float(part[0]) for part in bits(model, x))
     if model.recipe.joint:  # there training counts values as equally likely, which the coder does not
-        counter, samples = BitCounter(), pixels[:: l3c.STRIDE, :: l3c.STRIDE].transpose(2, 0, 1)
+        counter, samples = BitCounter(), pixels[::STRIDE, ::STRIDE].transpose(2, 0, 1)
         code_coarsest(counter, samples, samples.shape[1:])
         assert counter.bits < coarsest
         coarsest = counter.bits
