@@ -30,7 +30,15 @@ RUN = (
 )
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
-MEASURED_APART = {"fit.photo"}  # docs/explain/fit.md: it takes minutes to encode a picture
+MEASURED_APART = {
+    "fit.photo": "fit.md",  # it takes minutes to encode a picture
+    "rnn.thumb-fc": "rnn.md",
+    "rnn.thumb-conv": "rnn.md",
+    "vae.factorized-compact": "survey.md",
+    "vae.hyperprior-compact": "survey.md",
+    "vae.hific-compact-gan": "survey.md",
+}
+"""Shipped models that the results do not hold, and the page in docs/explain that does."""
 NOT_RUN = "no-run"  # after the language of a block: it takes too long, or needs what a test has not
 BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)")
@@ -151,7 +159,7 @@ def test_results_are_those_of_the_weights_that_are_shipped() -> None:
     }
     built_in = ROOT / "src/calotype/codecs"
     shipped = {model.name: model for model in calotype.list_models() if built_in in model.path.resolve().parents}
-    assert {name for name, _ in measured} == shipped.keys() - MEASURED_APART, "run: make results"
+    assert {name for name, _ in measured} == shipped.keys() - MEASURED_APART.keys(), "run: make results"
     for name, digest in measured:
         assert shipped[name].reads_files_of(shipped[name].codec, digest), f"{name}: run: make results"
 

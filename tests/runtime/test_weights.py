@@ -20,6 +20,7 @@ from calotype import registry
 from calotype.errors import CalotypeError, CorruptFile
 from calotype.model import open_model
 from calotype.runtime import weights as weights_module
+from calotype.runtime.onnx import OnnxNetwork
 from calotype.runtime.vetting import check_network
 from calotype.runtime.weights import Weights, pack_weights
 
@@ -132,6 +133,12 @@ def test_no_engine_sees_what_is_refused() -> None:
     weights = Weights(pack_weights({}, {"bad": REFUSED["a loop"].SerializeToString()}, {}), "evil.calow")
     with pytest.raises(CorruptFile, match=r"evil\.calow: bad is not a network"):
         weights.network("bad")
+
+
+def test_what_the_engine_refuses_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CorruptFile, match="cannot be opened"):
+        OnnxNetwork(network(helper.make_node("Add", ["x"], ["y"])).SerializeToString())
+    assert capfd.readouterr() == ("", "")
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------

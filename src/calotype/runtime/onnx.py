@@ -30,8 +30,9 @@ class OnnxNetwork:
         options.log_severity_level = 3
         # idle threads of one network must not take time from the next one
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        processor = {"providers": ["CPUExecutionProvider"], "enable_fallback": 0}  # which is tried twice, with prints
         try:
-            self._session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(data, options, **processor)
         except Exception as error:  # there is no common base of what it raises
             _check_memory(error)
             raise CorruptFile(f"a network of the model's weights cannot be opened: {error}") from None

@@ -43,7 +43,6 @@ STATIC = 1  # the wire version without adaptive tables and filters
 ADAPTIVE = "adaptive_"  # what their arrays' names begin with
 CELL = 2  # places on a side of the cells that latents are coded in
 FEW_PIXELS = 1 << 16  # of an image whose filter is fitted to all of them
-MOST_NATURAL = 0.8  # part of the way from the first synthesis to the second that realism 1 goes; from tiles
 DEFAULT_EFFORT = 5
 NEAREST_EFFORT = 1  # rounds to the nearest integers; all others weigh bits against error
 FILTER_EFFORT = 5  # from here on the decoder is given a filter, for which the encoder must decode; it serves PSNR
@@ -286,7 +285,7 @@ class VAECodec:
             asked, rate = (np.full(1, value, np.float32) for value in (realism, position / self._last))
             inputs["conditions"] = condition(asked, rate, np)
             (natural,) = self._natural.get("synthesis", threads)(**inputs)
-            x = x + np.float32(realism * MOST_NATURAL) * (natural - x)
+            x = x + np.float32(realism) * (natural - x)
         window: Floats = x[0] if colours == 3 else x[0].mean(0, keepdims=True)
         return window, tile.y.within(rows), tile.x.within(columns)
 

@@ -33,20 +33,34 @@ class ChannelNorm(nn.Module):
         return found.permute(0, 3, 1, 2)
 
 
+class Inner(nn.Sequential):
+    """Layers between those that hold pixels and latents: such as may compute in fewer digits in training."""
+
+    half_type: torch.dtype | None = None
+    """Type that convolutions compute in when training, if another than that of x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.half_type is None:
+            return super().forward(x)  # type: ignore[no-any-return]
+        with torch.autocast(x.device.type, self.half_type):
+            return super().forward(x).float()  # type: ignore[no-any-return]
+
+
 class HiFiCAnalysis(nn.Module):
     """A 7x7 convolution, four 3x3 ones of stride 2, each with ChannelNorm and ReLU, and a 3x3 one to the latents."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         width = recipe.width
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 7, padding=3), ChannelNorm(width), nn.ReLU()]
+        first = nn.Conv2d(3, width, 7, padding=3), ChannelNorm(width), nn.ReLU()
+        layers: list[nn.Module] = []
         for _ in range(HALVINGS):
             layers += [nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), ChannelNorm(2 * width), nn.ReLU()]
             width *= 2
         last = nn.Conv2d(width, recipe.latents, 3, padding=1)
         with torch.no_grad():
             last.weight.mul_(LATENT_START)
-        self.layers = nn.Sequential(*layers, last)
+        self.layers = nn.Sequential(*first, Inner(*layers), last)
 
     def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         """As `ShuffleAnalysis.forward`; `scale` is unused, these recipes have one rate."""
@@ -80,7 +94,7 @@ class HiFiCSynthesis(nn.Module):
         self.head = nn.Sequential(
             ChannelNorm(recipe.latents), nn.Conv2d(recipe.latents, width, 3, padding=1), ChannelNorm(width)
         )
-        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(recipe.blocks[1])))
+        self.blocks = Inner(*(ResidualBlock(width) for _ in range(recipe.blocks[1])))
         layers: list[nn.Module] = []
         for _ in range(HALVINGS):
             up = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1)
@@ -89,7 +103,7 @@ class HiFiCSynthesis(nn.Module):
         last = nn.Conv2d(width, 3, 7, padding=3)
         with torch.no_grad():
             last.weight.mul_(SHOWN_START)
-        self.tail = nn.Sequential(*layers, last)
+        self.tail = nn.Sequential(Inner(*layers), last)
 
     def forward(self, y: Tensor, scale: Tensor) -> Tensor:
         """As `ShuffleSynthesis.forward`; `scale` is unused, these recipes have one rate."""

@@ -25,6 +25,7 @@ from ...nets.residual import Block
 from ...runtime.weights import Weights
 from .forward import as_shown, code, forward
 from .freeze import CRITIC, freeze, freeze_realism, thaw, thaw_realism
+from .hific import Inner
 from .networks import VAE, HyperAnalysis
 from .realism import Realism, doubt_realism, realism_loss, realism_samples
 from .recipe import HYPER_STRIDE, Recipe
@@ -146,11 +147,11 @@ class VAETraining:
         return HYPER_STRIDE
 
     def halve_precision(self, model: VAE | Realism) -> bool:
-        """Residual blocks, which are nearly all of the transforms, and hyper-analysis.
+        """Residual blocks or inner layers, which are nearly all of the transforms, and hyper-analysis.
 
         What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
         """
-        found = [module for module in model.modules() if isinstance(module, Block | HyperAnalysis)]
+        found = [module for module in model.modules() if isinstance(module, Block | Inner | HyperAnalysis)]
         for module in found:
             module.half_type = torch.bfloat16
         return bool(found)
