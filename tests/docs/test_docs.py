@@ -160,6 +160,8 @@ def test_results_are_those_of_the_weights_that_are_shipped() -> None:
     built_in = ROOT / "src/calotype/codecs"
     shipped = {model.name: model for model in calotype.list_models() if built_in in model.path.resolve().parents}
     assert {name for name, _ in measured} == shipped.keys() - MEASURED_APART.keys(), "run: make results"
+    for name, page in MEASURED_APART.items():
+        assert name in (ROOT / "docs/explain" / page).read_text(encoding="utf-8")
     for name, digest in measured:
         assert shipped[name].reads_files_of(shipped[name].codec, digest), f"{name}: run: make results"
 

@@ -41,9 +41,9 @@ class Inner(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.half_type is None:
-            return super().forward(x)  # type: ignore[no-any-return]
+            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
         with torch.autocast(x.device.type, self.half_type):
-            return super().forward(x).float()  # type: ignore[no-any-return]
+            return super().forward(x).float()  # type: ignore[no-any-return,no-untyped-call]
 
 
 class HiFiCAnalysis(nn.Module):
