@@ -40,6 +40,21 @@ def test_bench_and_report_from_the_command_line(calotype_cli: Run, small_set: Pa
         assert (tmp_path / "new" / f"small.{ending}").stat().st_size > 5000
 
 
+def test_a_survey_from_the_command_line(calotype_cli: Run, small_set: Path, tmp_path: Path) -> None:
+    for module in ("scipy", "matplotlib", "torch", "onnx"):
+        pytest.importorskip(module)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- measured -->\n<!-- end -->\n")
+    options = ["--survey", "--codecs", MODEL, "--rivals", "none", "--qualities", "20,90", "--metrics", "psnr"]
+    ran = calotype_cli("bench", small_set, *options, "--out", tmp_path / "out", "--page", page)
+    assert ran.status == 0, ran.stderr
+    assert "not installed: vae.hific-compact-gan (GAN)" in ran.stderr
+    assert f"the survey is in {page}" in ran.stderr
+    assert f"| other | {MODEL} |" in page.read_text()
+    assert (tmp_path / "survey-small.png").is_file()
+    assert not (tmp_path / "out" / "speed.parquet").exists()
+
+
 def test_a_failure_is_said_and_the_status_is_1(
     calotype_cli: Run, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +80,9 @@ def test_a_failure_is_said_and_the_status_is_1(
         (["bench", "IMAGES", "--codecs", f"{MODEL}@7"], 1, "takes no effort"),
         (["bench", "IMAGES", "--views", "two"], 2, "number of views"),
         (["bench", "IMAGES", "--rivals", "none", "--codecs", "none"], 2, "nothing to measure"),
+        (["bench", "IMAGES", "--page", "page.md"], 2, "--survey"),
+        (["bench", "IMAGES", "--survey", "--no-files"], 2, "--no-files"),
+        (["bench", "IMAGES", "--survey", "--metrics", "psnr", "--page", "IMAGES/notes.txt"], 1, "lacks the marks"),
         (["report", "nowhere"], 1, "calotype bench"),
         (["report", "nowhere", "--at", "0"], 2, "above 0"),
     ],
@@ -72,7 +90,7 @@ def test_a_failure_is_said_and_the_status_is_1(
 def test_requests_that_make_no_sense(
     calotype_cli: Run, arguments: list[str], status: int, said: str, small_set: Path, tmp_path: Path
 ) -> None:
-    arguments = [str(small_set) if argument == "IMAGES" else argument for argument in arguments]
+    arguments = [argument.replace("IMAGES", str(small_set)) for argument in arguments]
     options = ["--out", str(tmp_path / "out")] if arguments[0] == "bench" else []
     ran = calotype_cli(*arguments, *options)
     assert ran.status == status

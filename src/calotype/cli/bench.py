@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..evaluate.rivals import Rival
     from ..evaluate.tables.rows import Row
 
-USUAL, ALL, NONE = "usual", "all", "none"
+USUAL, ALL, NONE, SURVEY = "usual", "all", "none", "survey"
 SHOWN = 5  # failures; all stand in the table
 
 
@@ -28,7 +28,7 @@ def bench(
         str,
         typer.Option(
             metavar="LIST",
-            help="Models, weights files, all, none; options behind @ (prism.photo@3: effort 3). Default: the default.",
+            help="Models, weights files, all, survey, none; options behind @ (as prism.photo@3). Default: the default.",
         ),
     ] = "",
     rivals: Annotated[
@@ -48,7 +48,8 @@ def bench(
     speed: Annotated[
         str,
         typer.Option(
-            metavar="LIST", help="What is timed in turns afterwards; usual: the models, AVIF and JPEG XL. Or none."
+            metavar="LIST",
+            help="What is timed in turns afterwards; usual: models, AVIF and JPEG XL, or none with --survey. Or none.",
         ),
     ] = USUAL,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one image at one quality.")] = 600,
@@ -59,22 +60,38 @@ def bench(
     views: Annotated[
         str, typer.Option(metavar="SHAPE", help="Files that make one image: 2 for pairs, 9x9 for a light field.")
     ] = "",
+    survey: Annotated[
+        bool,
+        typer.Option("--survey", help="Compare a model of each class that is installed: survey.md and plots in DIR."),
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Page that gets the survey between its marks instead.")
+    ] = None,
 ) -> None:
     """Measure models and rivals on images.
 
     Every image is coded and decoded at every rung of each codec's ladder, as it is: grey, colours, alpha, 8 or 16
     bits. DIR gets a row for each in rows.parquet, clocks in speed.parquet, and the coded files. Failures, and images
-    that a codec does not take, become rows too. `calotype report DIR` makes a page of it.
+    that a codec does not take, become rows too. `calotype report DIR` makes a page of it. --survey takes the codecs
+    `survey` and the metrics psnr,ms_ssim,lpips_squeeze where none are named.
     """
     from ..evaluate.measure.images import find_images
     from ..evaluate.measure.metrics import DEFAULT_METRICS, find_metrics
     from ..evaluate.measure.run import bench as measure
+    from ..evaluate.report.markdown import check_marks
+    from ..evaluate.tables.survey import METRICS as SURVEYED
     from ..parallel import cores
 
-    need("pyarrow")
+    if page is not None and not survey:
+        raise typer.BadParameter("--page takes what --survey finds; name both")
+    if survey and not keep:
+        raise typer.BadParameter("--survey looks into the files; leave out --no-files")
+    need("pyarrow", *(("scipy", "matplotlib", "torch", "onnx") if survey else ()))
+    if page is not None:
+        check_marks(page)
     found = find_images(images, _shape(views), rgb=rgb)
-    subjects = _subjects(codecs, rivals, _numbers(qualities))
-    chosen = find_metrics(_words(metrics) or DEFAULT_METRICS, perceptual)
+    subjects = _subjects(codecs or (SURVEY if survey else ""), rivals, _numbers(qualities))
+    chosen = find_metrics(_words(metrics) or (SURVEYED if survey else DEFAULT_METRICS), perceptual)
     with bench_bar("measuring") as advance:
         rows = measure(
             found,
@@ -91,7 +108,9 @@ def bench(
     failed = [row for row in rows if row.error is not None and row.applicable]
     for row in failed[:SHOWN]:
         say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.image}: {row.error}")
-    if speed != NONE:
+    if survey:
+        _survey(out, found, subjects, rows, page)
+    if speed != NONE and not (survey and speed == USUAL):
         _time(out, found, subjects, rows, None if speed == USUAL else _words(speed))
     say(f"{len(rows)} rows in {out}, {len(failed)} of them failures; next: calotype report {out}")
     if failed:
@@ -104,10 +123,12 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
     from ..errors import Unsupported
     from ..evaluate.measure.subjects import QUALITIES, Own
     from ..evaluate.rivals import find_rivals
+    from ..evaluate.tables.survey import MEMBERS
 
     installed = [info.name for info in list_models()]
+    groups = {ALL: installed, SURVEY: [name for name in MEMBERS if name in installed]}
     words = _words(codecs) or [load().name]
-    names = [name for word in words for name in (installed if word == ALL else [word])]
+    names = [name for word in words for name in groups.get(word, [word])]
     found: list[Rival] = [Own(name, ladder or QUALITIES) for name in names if name != NONE]
     named = [name for name in _words(rivals) if name != NONE]
     for rival in find_rivals(named):
@@ -121,6 +142,24 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
     if not found:
         raise typer.BadParameter("there is nothing to measure; name --codecs or --rivals")
     return found
+
+
+def _survey(
+    out: Path, images: Sequence[ImageFile], subjects: Sequence[Rival], rows: Sequence[Row], page: Path | None
+) -> None:
+    """A page about classes of codecs, and what of them is not there."""
+    from ..api import list_models
+    from ..evaluate.measure.complexity import known
+    from ..evaluate.report.survey import PAGE, write_survey
+    from ..evaluate.tables.survey import MEMBERS
+
+    installed = {info.name for info in list_models()}
+    for name in MEMBERS:
+        if name not in installed:
+            say(f"not installed: {name} ({MEMBERS[name]})")
+    target = page or out / PAGE
+    write_survey(rows, known(subjects, images, rows, out, say), installed, target)
+    say(f"the survey is in {target}")
 
 
 def _time(

@@ -27,7 +27,9 @@ class Own:
     source: str
     """Name of an installed model, or path of a weights file, with options behind it, see `spec`."""
     qualities: tuple[float, ...] = QUALITIES
-    """The ladder, if the model is lossy and no quality is named."""
+    """The ladder, if the model is lossy with a choice of quality, and none is named."""
+    device: str | None = None
+    """Where PyTorch runs its networks; None is ONNX Runtime."""
 
     @cached_property
     def spec(self) -> Spec:
@@ -35,7 +37,7 @@ class Own:
 
     @cached_property
     def model(self) -> Model:
-        return api.load(self.spec.place)
+        return api.load(self.spec.place, device=self.device)
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ class Own:
         ladder: Ladder = (Rung(asked.quality, asked.max_error),)
         if self.spec.bounds:
             ladder = BOUNDS
-        elif self.kind == "lossy" and asked.quality is None and self.model.info.accepts("quality"):
+        elif self.kind == "lossy" and asked.quality is None and self.model.codec.info.accepts("quality"):
             ladder = rungs(*self.qualities)
         for rung in ladder:
             check_options(self.model.card, self._options(rung))
