@@ -55,6 +55,20 @@ def test_a_survey_from_the_command_line(calotype_cli: Run, small_set: Path, tmp_
     assert not (tmp_path / "out" / "speed.parquet").exists()
 
 
+def test_realism_from_the_command_line(calotype_cli: Run, small_set: Path, tmp_path: Path) -> None:
+    for module in ("scipy", "matplotlib", "torch"):
+        pytest.importorskip(module)
+    options = ["--realism", "0,1", "--rivals", "none", "--qualities", "30", "--metrics", "psnr", "-j", 1]
+    ran = calotype_cli("bench", small_set / "a.png", *options, "--out", tmp_path)
+    assert ran.status == 0, ran.stderr
+    assert f"distortion against perception is in {tmp_path / 'realism.md'}" in ran.stderr
+    faithful, natural = (row.metrics["psnr"] for row in read_table(tmp_path / ROWS, Row))
+    assert faithful > natural
+    text = (tmp_path / "realism.md").read_text()
+    assert f"realism 0 | {read_table(tmp_path / ROWS, Row)[0].bpp:.3f} | {faithful:.2f} |" in text
+    assert f"realism 1 | {read_table(tmp_path / ROWS, Row)[1].bpp:.3f} | {natural:.2f} |" in text
+
+
 def test_a_failure_is_said_and_the_status_is_1(
     calotype_cli: Run, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +95,9 @@ def test_a_failure_is_said_and_the_status_is_1(
         (["bench", "IMAGES", "--views", "two"], 2, "number of views"),
         (["bench", "IMAGES", "--rivals", "none", "--codecs", "none"], 2, "nothing to measure"),
         (["bench", "IMAGES", "--page", "page.md"], 2, "--survey"),
+        (["bench", "IMAGES", "--realism", "0,2"], 2, "between 0 and 1"),
+        (["bench", "IMAGES", "--realism", "0,1", "--survey"], 2, "one after the other"),
+        (["bench", "IMAGES", "--realism", "0,1", "--metrics", "psnr", "--codecs", MODEL], 1, "takes no realism"),
         (["bench", "IMAGES", "--survey", "--no-files"], 2, "--no-files"),
         (["bench", "IMAGES", "--survey", "--metrics", "psnr", "--page", "IMAGES/notes.txt"], 1, "lacks the marks"),
         (["report", "nowhere"], 1, "calotype bench"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import studies
 from .failures import need, say
 from .options import Perceptual
 from .progress import bench_bar
@@ -49,7 +50,7 @@ def bench(
         str,
         typer.Option(
             metavar="LIST",
-            help="What is timed in turns afterwards; usual: models, AVIF and JPEG XL, or none with --survey. Or none.",
+            help="What is timed in turns afterwards; usual: models, AVIF and JPEG XL, if no page is made. Or none.",
         ),
     ] = USUAL,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one image at one quality.")] = 600,
@@ -64,8 +65,14 @@ def bench(
         bool,
         typer.Option("--survey", help="Compare a model of each class that is installed: survey.md and plots in DIR."),
     ] = False,
+    realism: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST", help="Draw distortion against perception at these, as 0,0.5,1: realism.md and plots in DIR."
+        ),
+    ] = "",
     page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Page that gets the survey between its marks instead.")
+        Path | None, typer.Option(metavar="FILE", help="Page that gets either between its marks instead.")
     ] = None,
 ) -> None:
     """Measure models and rivals on images.
@@ -73,25 +80,30 @@ def bench(
     Every image is coded and decoded at every rung of each codec's ladder, as it is: grey, colours, alpha, 8 or 16
     bits. DIR gets a row for each in rows.parquet, clocks in speed.parquet, and the coded files. Failures, and images
     that a codec does not take, become rows too. `calotype report DIR` makes a page of it. --survey takes the codecs
-    `survey` and the metrics psnr,ms_ssim,lpips_squeeze where none are named.
+    `survey` where none are named, and it and --realism the metrics psnr,ms_ssim,lpips_squeeze.
     """
+    from ..api import load
     from ..evaluate.measure.images import find_images
     from ..evaluate.measure.metrics import DEFAULT_METRICS, find_metrics
     from ..evaluate.measure.run import bench as measure
     from ..evaluate.report.markdown import check_marks
-    from ..evaluate.tables.survey import METRICS as SURVEYED
     from ..parallel import cores
 
-    if page is not None and not survey:
-        raise typer.BadParameter("--page takes what --survey finds; name both")
-    if survey and not keep:
-        raise typer.BadParameter("--survey looks into the files; leave out --no-files")
-    need("pyarrow", *(("scipy", "matplotlib", "torch", "onnx") if survey else ()))
+    looks = _numbers(realism, most=1)
+    if survey and looks:
+        raise typer.BadParameter("--survey and --realism make a page each; run them one after the other")
+    studied = "--survey" if survey else "--realism" if looks else None
+    if page is not None and studied is None:
+        raise typer.BadParameter("--page takes what --survey or --realism finds; name one of them")
+    if studied and not keep:
+        raise typer.BadParameter(f"{studied} looks into the files; leave out --no-files")
+    need("pyarrow", *(studies.NEEDED if studied else ()), *(["onnx"] if survey else []))
     if page is not None:
         check_marks(page)
     found = find_images(images, _shape(views), rgb=rgb)
-    subjects = _subjects(codecs or (SURVEY if survey else ""), rivals, _numbers(qualities))
-    chosen = find_metrics(_words(metrics) or (SURVEYED if survey else DEFAULT_METRICS), perceptual)
+    models = _words(codecs) or ([SURVEY] if survey else [load().name])
+    subjects = _subjects(studies.at_realism(models, looks) if looks else models, rivals, _numbers(qualities))
+    chosen = find_metrics(_words(metrics) or (studies.METRICS if studied else DEFAULT_METRICS), perceptual)
     with bench_bar("measuring") as advance:
         rows = measure(
             found,
@@ -108,18 +120,21 @@ def bench(
     failed = [row for row in rows if row.error is not None and row.applicable]
     for row in failed[:SHOWN]:
         say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.image}: {row.error}")
+    measured = studies.Measured(out, found, subjects, rows, page)
     if survey:
-        _survey(out, found, subjects, rows, page)
-    if speed != NONE and not (survey and speed == USUAL):
+        studies.write_survey(measured)
+    if looks:
+        studies.write_realism(measured, looks, [metric.name for metric in chosen], perceptual)
+    if speed != NONE and not (studied and speed == USUAL):
         _time(out, found, subjects, rows, None if speed == USUAL else _words(speed))
     say(f"{len(rows)} rows in {out}, {len(failed)} of them failures; next: calotype report {out}")
     if failed:
         raise typer.Exit(1)
 
 
-def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
+def _subjects(models: Sequence[str], rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
     """Models first, then rivals. What is not installed is refused if it was named, and left out if its group was."""
-    from ..api import list_models, load
+    from ..api import list_models
     from ..errors import Unsupported
     from ..evaluate.measure.subjects import QUALITIES, Own
     from ..evaluate.rivals import find_rivals
@@ -127,8 +142,7 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
 
     installed = [info.name for info in list_models()]
     groups = {ALL: installed, SURVEY: [name for name in MEMBERS if name in installed]}
-    words = _words(codecs) or [load().name]
-    names = [name for word in words for name in groups.get(word, [word])]
+    names = [name for word in models for name in groups.get(word, [word])]
     found: list[Rival] = [Own(name, ladder or QUALITIES) for name in names if name != NONE]
     named = [name for name in _words(rivals) if name != NONE]
     for rival in find_rivals(named):
@@ -142,24 +156,6 @@ def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival
     if not found:
         raise typer.BadParameter("there is nothing to measure; name --codecs or --rivals")
     return found
-
-
-def _survey(
-    out: Path, images: Sequence[ImageFile], subjects: Sequence[Rival], rows: Sequence[Row], page: Path | None
-) -> None:
-    """A page about classes of codecs, and what of them is not there."""
-    from ..api import list_models
-    from ..evaluate.measure.complexity import known
-    from ..evaluate.report.survey import PAGE, write_survey
-    from ..evaluate.tables.survey import MEMBERS
-
-    installed = {info.name for info in list_models()}
-    for name in MEMBERS:
-        if name not in installed:
-            say(f"not installed: {name} ({MEMBERS[name]})")
-    target = page or out / PAGE
-    write_survey(rows, known(subjects, images, rows, out, say), installed, target)
-    say(f"the survey is in {target}")
 
 
 def _time(
@@ -193,11 +189,11 @@ def _words(text: str) -> list[str]:
     return [word for word in (part.strip() for part in text.split(",")) if word]
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def _numbers(text: str, most: float = 100) -> tuple[float, ...]:
     try:
         numbers = tuple(float(word) for word in _words(text))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of numbers with commas") from None
-    if any(not 0 <= number <= 100 for number in numbers):
-        raise typer.BadParameter(f"{text!r}: qualities lie between 0 and 100")
+    if any(not 0 <= number <= most for number in numbers):
+        raise typer.BadParameter(f"{text!r}: they lie between 0 and {most:g}")
     return numbers

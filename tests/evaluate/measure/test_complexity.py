@@ -80,6 +80,7 @@ def test_networks_in_files_are_those_of_the_files(texture: Texture, monkeypatch:
     presets = {Architecture.of(preset, 40, 50, 3) for preset in PRESETS}
     assert (found.parameters, found.decode_macs) in {(each.parameters, each.macs) for each in presets}
     assert found.encode_macs is None
+    assert subject.ideal_bits(image, rung, 1) is None  # which would be to fit once more
 
 
 def test_what_is_known_of_models(texture: Texture, small_set: Path, tmp_path: Path) -> None:

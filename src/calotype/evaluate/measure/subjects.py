@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__, api
+from ...codec import Carrying
 from ...image import Image
 from ...model import Model, check_options
 from ...options import EncodeOptions, asked
@@ -99,9 +100,10 @@ class Own:
     def ideal_bits(self, image: Image, rung: Rung, threads: int) -> float | None:
         """Size of the file by the bit counter.
 
-        None of lossless models with efforts: they learn while they code, and count by doing just that.
+        None of those that count by coding once more: lossless models with efforts, which learn while they code, and
+        codecs that fit networks to the image.
         """
-        if self.model.info.efforts and self.model.info.lossless:
+        if (self.model.info.efforts and self.model.info.lossless) or isinstance(self.model.codec, Carrying):
             return None
         asked = self.spec.encode
         return self.model.count_bits(

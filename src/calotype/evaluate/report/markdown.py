@@ -162,6 +162,7 @@ def ratios(speed: Speed) -> str:
 
 
 MEASURED, END = "<!-- measured -->", "<!-- end -->"
+NONE = "–"  # in a cell
 
 
 def check_marks(page: Path) -> None:

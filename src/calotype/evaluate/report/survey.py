@@ -11,13 +11,12 @@ from ..tables.rows import Row
 from ..tables.summary import summarise
 from ..tables.survey import CLOCKED, METRICS, Entry, Known, survey
 from .figures import COLOURS, save, tidy
-from .markdown import put_block, table
+from .markdown import NONE, put_block, table
 
 PAGE, PLOT = "survey.md", "survey-{}.png"
 MORE_COLOURS = (*COLOURS, "#E69F00", "#56B4E9", "#8C6BB1", "#7A9A01", "#937860")
 GREY = "#777777"
 WIDEST = 2.0  # bpp
-NONE = "–"
 _FORMS = {"psnr": "{:.2f}", "ms_ssim": "{:.4f}", "lpips_squeeze": "{:.4f}"}
 
 

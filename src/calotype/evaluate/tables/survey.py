@@ -95,9 +95,9 @@ class Entry:
             return []
         if len(self.series.points) == 1:
             (point,) = self.series.points
-            return [At(point.bpp, {name: _finite(point.metrics.get(name)) for name in METRICS})]
+            return [At(point.bpp, {name: finite(point.metrics.get(name)) for name in METRICS})]
         curves = {name: self.series.curve(name) for name in METRICS}
-        found = [At(bpp, {name: _along(curve, bpp) for name, curve in curves.items()}) for bpp in RATES]
+        found = [At(bpp, {name: along(curve, bpp) for name, curve in curves.items()}) for bpp in RATES]
         return found if self.series.points else []
 
     @cached_property
@@ -146,11 +146,11 @@ def survey(measured: ImageSet, known: Mapping[str, Known], installed: Container[
     return entries
 
 
-def _along(curve: Curve, bpp: float) -> float | None:
-    """A curve's value at a rate; None beyond its ends, and of less than two points."""
-    by_rate = sorted(dict(curve).items())
-    return _finite(interpolate(by_rate, bpp)) if len(by_rate) > 1 else None
+def along(curve: Curve, bpp: float) -> float | None:
+    """A curve's value at a rate; None beyond its ends, and of less than two finite points."""
+    by_rate = sorted({rate: value for rate, value in curve if math.isfinite(value)}.items())
+    return finite(interpolate(by_rate, bpp)) if len(by_rate) > 1 else None
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
