@@ -36,6 +36,7 @@ def test_bench_and_report_from_the_command_line(calotype_cli: Run, small_set: Pa
     made = calotype_cli("report", out, "-o", tmp_path / "new" / "page.html", "--at", 2, "--images", 1)
     assert made.status == 0, made.stderr
     assert MODEL in (tmp_path / "new" / "page.html").read_text()
+    assert not (tmp_path / "new" / "vote.html").exists()  # one lossy codec alone
     for ending in ("png", "svg"):
         assert (tmp_path / "new" / f"small.{ending}").stat().st_size > 5000
 

@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_rows(rows: list[Row], tmp_path: Path) -> None:
     write_survey(few, {}, (), tmp_path / "survey.md")
     ((*about, rate, psnr, ms_ssim, lpips),) = cells((tmp_path / "survey.md").read_text(), few[0].title)
     assert about[0] == "made by hand"
-    assert rate == f"{few[0].bpp:.3f}, its only rate"
+    assert rate == f"{few[0].bpp:.3f}, the one rate measured"
     assert (psnr, ms_ssim) == (f"{few[0].metrics['psnr']:.2f}", f"{few[0].metrics['ms_ssim']:.4f}")
     assert lpips == "–"  # was not measured
 

@@ -61,6 +61,16 @@ def test_there_is_no_page_without_pictures(bench_folder: Path, tmp_path: Path) -
     assert f'href="{PAGE}"' in with_pictures.report
 
 
+def test_a_report_writes_it_beside_itself(
+    calotype_cli: Callable[..., Any], bench_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("calotype.evaluate.report.plot.plot", lambda measured, path: None)  # takes seconds
+    ran = calotype_cli("report", bench_folder, "-o", tmp_path / "page.html", "--at", RATE)
+    assert ran.status == 0, ran.stderr
+    assert (tmp_path / PAGE).read_text() == pages(load_bench(bench_folder), folder=tmp_path, at=RATE).vote
+
+
 def test_names_stay_text() -> None:
     evil = "</script><b>x</b>"
     made = vote_page(trials([image(shown(evil, 1000), shown("b", 1000))], 1.0), evil)

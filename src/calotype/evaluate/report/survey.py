@@ -38,13 +38,10 @@ def survey_block(sets: Mapping[str, Sequence[Entry]], rows: Sequence[Row]) -> st
             survey_table(entries),
             f"![Rate against PSNR, MS-SSIM and LPIPS on {name}]({PLOT.format(name)})",
         ]
-    processors, jobs = (
-        ", ".join(sorted({text(row) for row in rows}))
-        for text in (lambda row: row.processor, lambda row: str(row.jobs))
-    )
+    processors, jobs = sorted({row.processor for row in rows}), sorted({f"{row.jobs}" for row in rows})
     parts += [
         f"Multiplications, and seconds for a megapixel, are those of the setting whose rate is nearest to {CLOCKED:g} "
-        f"bits per pixel; seconds on one thread of {processors}, codings at a time: {jobs}.",
+        f"bits per pixel; seconds on one thread of {', '.join(processors)}, codings at a time: {', '.join(jobs)}."
     ]
     known = {entry.title: entry.known for entry in next(iter(sets.values())) if entry.known is not None}
     sizes = {title: each.complexity.parameters for title, each in known.items() if each.complexity is not None}
@@ -66,7 +63,7 @@ def survey_table(entries: Sequence[Entry]) -> str:
         if not entry.at:
             lines.append([*about, entry.absent or "failed", *[NONE] * len(METRICS)])
         for at in entry.at:
-            rate = f"{at.bpp:.3f}" + (", its only rate" if len(entry.at) == 1 else "")
+            rate = f"{at.bpp:.3f}" + (", the one rate measured" if len(entry.at) == 1 else "")
             lines.append([*about, rate, *(_cell(at.metrics[name], _FORMS[name]) for name in METRICS)])
             about = [""] * len(about)
     return table(head, lines)
