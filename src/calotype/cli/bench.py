@@ -138,10 +138,10 @@ def _subjects(models: Sequence[str], rivals: str, ladder: tuple[float, ...]) -> 
     from ..errors import Unsupported
     from ..evaluate.measure.subjects import QUALITIES, Own
     from ..evaluate.rivals import find_rivals
-    from ..evaluate.tables.survey import MEMBERS
+    from ..evaluate.tables.survey import members
 
     installed = [info.name for info in list_models()]
-    groups = {ALL: installed, SURVEY: [name for name in MEMBERS if name in installed]}
+    groups = {ALL: installed, SURVEY: [name for name in members(installed).values() if name in installed]}
     names = [name for word in models for name in groups.get(word, [word])]
     found: list[Rival] = [Own(name, ladder or QUALITIES) for name in names if name != NONE]
     named = [name for name in _words(rivals) if name != NONE]

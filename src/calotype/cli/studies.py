@@ -38,12 +38,12 @@ def write_survey(found: Measured) -> None:
     from ..api import list_models
     from ..evaluate.measure.complexity import known
     from ..evaluate.report.survey import PAGE, write_survey
-    from ..evaluate.tables.survey import MEMBERS
+    from ..evaluate.tables.survey import members
 
     installed = {info.name for info in list_models()}
-    for name in MEMBERS:
+    for family, name in members(installed).items():
         if name not in installed:
-            say(f"not installed: {name} ({MEMBERS[name]})")
+            say(f"not installed: {name} ({family})")
     target = found.page or found.folder / PAGE
     write_survey(found.rows, known(found.subjects, found.images, found.rows, found.folder, say), installed, target)
     say(f"the survey is in {target}")

@@ -45,8 +45,7 @@ def survey_block(sets: Mapping[str, Sequence[Entry]], rows: Sequence[Row]) -> st
     ]
     known = {entry.title: entry.known for entry in next(iter(sets.values())) if entry.known is not None}
     sizes = {title: each.complexity.parameters for title, each in known.items() if each.complexity is not None}
-    hours = {title: each.training["seconds"] / 3600 for title, each in known.items() if each.training.get("seconds")}
-    parts += filter(None, [_spread(sizes, "the parameters"), _spread(hours, "the hours of training on its card")])
+    parts += filter(None, [_spread(sizes)])
     parts += ["\n".join(f"- `{title}`: {_training(each)}" for title, each in known.items())]
     return "\n\n".join(parts)
 
@@ -85,13 +84,13 @@ def _cell(value: float | None, form: str) -> str:
     return NONE if value is None else form.format(value)
 
 
-def _spread(found: Mapping[str, float], what: str) -> str:
-    """How many times the least the most is, in a sentence; of less than two, nothing."""
-    if len(found) < 2:
+def _spread(sizes: Mapping[str, int]) -> str:
+    """How many times the least of parameters the most are, in a sentence; of less than two models, nothing."""
+    if len(sizes) < 2:
         return ""
-    least, *_, most = sorted(found, key=found.__getitem__)
-    ratio = found[most] / found[least]
-    return f"`{most}` has {ratio:,.{0 if ratio > 100 else 1}f} times {what} of `{least}`."
+    least, *_, most = sorted(sizes, key=sizes.__getitem__)
+    ratio = sizes[most] / max(sizes[least], 1)
+    return f"`{most}` has {ratio:,.{0 if ratio > 100 else 1}f} times the parameters of `{least}`."
 
 
 def _training(known: Known) -> str:
@@ -99,6 +98,8 @@ def _training(known: Known) -> str:
     told = known.training
     parts = [("seconds", 3600, "{:.2f} hours"), ("steps", 1, "{:,.0f} steps"), ("tiles", 1, "{:,.0f} tiles")]
     figures = [form.format(told[name] / unit) for name, unit, form in parts if told.get(name)]
+    if figures and "device" in told:
+        figures.append(f"on {told['device']}")
     return f"{', '.join(figures) or 'no training'}. {told.get('note', '')}".rstrip()
 
 

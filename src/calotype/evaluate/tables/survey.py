@@ -22,22 +22,27 @@ CLOCKED = 0.5  # bpp: seconds and multiplications are those of the point whose r
 
 CNN, RNN, VAE, GAN = "CNN autoencoder", "RNN", "VAE", "GAN"
 FITTED, DEFAULT, BY_HAND, OTHER = "fitted to each picture", "VAE, the default codec", "made by hand", "other"
-MEMBERS = {
-    "vae.factorized": CNN,
-    "rnn.compact": RNN,
-    "vae.hyperprior": VAE,
-    "vae.hific-compact-gan": GAN,
-    "fit.photo": FITTED,
-    "vae.swift": DEFAULT,
+MODELS = {
+    CNN: ("vae.factorized-compact", "vae.factorized"),
+    RNN: ("rnn.compact",),
+    VAE: ("vae.hyperprior-compact", "vae.hyperprior"),
+    GAN: ("vae.hific-compact-gan", "vae.hific-paper-gan"),
+    FITTED: ("fit.photo",),
+    DEFAULT: ("vae.swift",),
 }
-"""The models that are compared, each for its class."""
-_OTHERS = {"vae.hific-paper-gan": GAN}
+"""The models of each class that is compared; the first one that is installed stands for it."""
 _BY_CODEC = {"rnn": RNN, "vae": VAE, "fit": FITTED}
+
+
+def members(installed: Container[str]) -> dict[str, str]:
+    """The model that stands for each class: the first that is installed, else the first of all."""
+    return {family: next((name for name in names if name in installed), names[0]) for family, names in MODELS.items()}
 
 
 def class_of(model: str) -> str:
     """Class of a model by its name."""
-    return (MEMBERS | _OTHERS).get(model) or _BY_CODEC.get(model.partition(".")[0], OTHER)
+    named = next((family for family, names in MODELS.items() if model in names), None)
+    return named or _BY_CODEC.get(model.partition(".")[0], OTHER)
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class Entry:
 
 
 def survey(measured: ImageSet, known: Mapping[str, Known], installed: Container[str] = ()) -> list[Entry]:
-    """All members in their order, measured or not, then other codecs that were measured.
+    """Our codecs by class, one that is missing where a class has none; then those of others.
 
     Parameters
     ----------
@@ -129,21 +134,20 @@ def survey(measured: ImageSet, known: Mapping[str, Known], installed: Container[
     installed
         Names of models that are there.
     """
-    by_model: dict[str, list[str]] = {model: [] for model in MEMBERS}
-    for codec in measured.series:
-        by_model.setdefault(known[codec].model if codec in known else codec, []).append(codec)
-    entries = []
-    for model, codecs in by_model.items():
-        for codec in codecs:
-            series = measured.series[codec]
-            if series.own:
-                entries.append(Entry(class_of(model), codec, series, known=known.get(codec)))
-            else:
-                entries.append(Entry(BY_HAND, series.title, series))
-        if not codecs:
+    by_class: dict[str, list[Entry]] = {family: [] for family in MODELS}
+    for codec, series in measured.series.items():
+        if series.own:
+            family = class_of(known[codec].model if codec in known else codec)
+            entry = Entry(family, codec, series, known=known.get(codec))
+        else:
+            entry = Entry(BY_HAND, series.title, series)
+        by_class.setdefault(entry.family, []).append(entry)
+    for family, model in members(installed).items():
+        if not by_class[family]:
             absent = "not measured" if model in installed else "not installed"
-            entries.append(Entry(MEMBERS[model], model, absent=absent))
-    return entries
+            by_class[family].append(Entry(family, model, absent=absent))
+    others = by_class.pop(BY_HAND, [])
+    return [entry for entries in by_class.values() for entry in entries] + others
 
 
 def along(curve: Curve, bpp: float) -> float | None:
