@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from ..measure.metrics import METRICS as TITLES
 from ..tables.rows import Row
 from ..tables.summary import summarise
-from ..tables.survey import CLOCKED, METRICS, Entry, Known, survey
+from ..tables.survey import CLOCKED, METRICS, RATES, Entry, Known, survey
 from .figures import COLOURS, save, tidy
 from .markdown import NONE, put_block, table
 
@@ -17,6 +19,7 @@ PAGE, PLOT = "survey.md", "survey-{}.png"
 MORE_COLOURS = (*COLOURS, "#E69F00", "#56B4E9", "#8C6BB1", "#7A9A01", "#937860")
 GREY = "#777777"
 WIDEST = 2.0  # bpp
+TICKS = (0.0625, *RATES, WIDEST)
 _FORMS = {"psnr": "{:.2f}", "ms_ssim": "{:.4f}", "lpips_squeeze": "{:.4f}"}
 
 
@@ -73,7 +76,8 @@ def _size(entry: Entry) -> list[str]:
     if found is None:
         return [NONE] * 3
     encode = "fitting" if found.encode_macs is None else f"{found.encode_macs / 1e3:.1f}"
-    return [f"{found.parameters / 1e6:.3g}", encode, f"{found.decode_macs / 1e3:.1f}"]
+    millions = found.parameters / 1e6
+    return [f"{millions:.0f}" if millions >= 100 else f"{millions:#.3g}", encode, f"{found.decode_macs / 1e3:.1f}"]
 
 
 def _seconds(entry: Entry) -> list[str]:
@@ -104,27 +108,38 @@ def _training(known: Known) -> str:
 
 
 def plot_survey(entries: Sequence[Entry], name: str, path: Path) -> None:
-    """Write each metric against the rate: a line for each codec, a dot for one of one rate."""
+    """Write each metric against the rate: a line for each codec, grey for others' codecs, a dot for one of one rate."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13.2, 4.6), layout="constrained")
+    figure = Figure(figsize=(13.2, 5.2), layout="constrained")
     panels = figure.subplots(1, len(METRICS))
+    measured = [entry for entry in entries if entry.series is not None]
+    looks = _looks(measured)
     for metric, axes in zip(METRICS, panels, strict=True):
-        for place, entry in enumerate(entries):
+        for entry, look in zip(measured, looks, strict=True):
             curve = [] if entry.series is None else entry.series.curve(metric)
             shown = [(bpp, _shown(metric, value)) for bpp, value in curve if bpp <= WIDEST]
             if shown:
-                colour = GREY if entry.known is None else MORE_COLOURS[place % len(MORE_COLOURS)]
                 size = 4 if len(shown) > 1 else 9
-                axes.plot(*zip(*shown, strict=True), "o-", color=colour, markersize=size, label=entry.label)
+                axes.plot(*zip(*shown, strict=True), marker="o", markersize=size, label=entry.label, **look)
         axes.set_xscale("log")
+        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes.set_xticks([], minor=True)
         axes.set_xlabel("bits per pixel, whole file")
         axes.set_ylabel("MS-SSIM, -10 log10(1 - x), dB" if metric == "ms_ssim" else TITLES[metric].title)
         tidy(axes)
     panels[0].set_title(name)
-    if panels[0].lines:
-        panels[0].legend(frameon=False, fontsize="x-small", loc="upper left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     save(figure, path)
+
+
+def _looks(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """A colour for each of our codecs, a pattern for each of the others."""
+    colours, patterns = cycle(MORE_COLOURS), cycle(("--", ":", "-.", (0, (1, 3)), (0, (6, 3))))
+    return [
+        {"color": next(colours)} if entry.known is not None else {"color": GREY, "linestyle": next(patterns)}
+        for entry in entries
+    ]
 
 
 def _shown(metric: str, value: float) -> float:
