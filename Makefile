@@ -1,6 +1,7 @@
 # make demo     install into .venv, code and decode a photo, look at the result
 # make test     everything that must pass: lint, types, import rules, tests (CALOTYPE_SLOW=1: slow ones too)
 # make results  measure on Kodak, McMaster and Urban into docs/results (needs CALOTYPE_DATA, see docs/howto/measure.md)
+# make survey   one model of each class of codecs on some pictures of Kodak, into docs/explain/survey.md
 # make bench    speed of the entropy coder          make fuzz  a longer fuzz run of the native kernels
 # make wheel    wheel and sdist into dist, the same bytes of each commit      make reproducible  makes both twice and compares
 # make wheel-test  the wheel in an environment of its own       make arm64  the kernels on an emulated ARM64 processor
@@ -27,7 +28,7 @@ export CALOTYPE_DATA
 BUILT_FROM := pyproject.toml setup.py $(foreach folder,coding codecs/*,$(wildcard $(addprefix src/calotype/$(folder)/,build.py kernel/*)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test lint results bench fuzz wheel reproducible wheel-test arm64 docs clean
+.PHONY: demo test lint results survey bench fuzz wheel reproducible wheel-test arm64 docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -49,6 +50,10 @@ lint: $(VENV)/.dev
 results: $(VENV)/.dev
 	$(BIN)/calotype bench $(SETS:%=$(CALOTYPE_DATA)/eval/%) --codecs $(MODELS) --rivals $(RIVALS) --metrics $(METRICS) --no-files --out docs/results --speed $(SPEED)
 	$(BIN)/python -m calotype.evaluate docs/results --install . --readme README.md --cards
+
+SURVEYED ?= 01 05 09 13 17 21
+survey: $(VENV)/.dev
+	$(BIN)/calotype bench $(SURVEYED:%=$(CALOTYPE_DATA)/eval/kodak/%.png) --survey --qualities 0,15,30,45,60,80 --rivals jpeg-420,webp,avif-444-s6,jxl-e7 -j 1 --out build/survey --page docs/explain/survey.md
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-columns=min,median,ops

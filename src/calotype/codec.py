@@ -128,6 +128,24 @@ class Continuing(Protocol):
         ...
 
 
+class Carried(NamedTuple):
+    """The networks that a file holds."""
+
+    parameters: int
+    """Numbers in them."""
+    macs: float
+    """Multiplications with an addition that decoding takes, for all pixels together."""
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A codec whose files hold the networks that decode them; who compares the sizes of networks asks for it."""
+
+    def carried(self, payload: Payload) -> Carried:
+        """The networks of a payload. Raises as `decode`."""
+        ...
+
+
 class Host:
     """What a codec is made with: its weights, the engine for its networks, and a way to other installed models."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import io, registry
-from .codec import Chunk, Codec, CodecInfo, Continuing, Payload
+from .codec import Carried, Carrying, Chunk, Codec, CodecInfo, Continuing, Payload
 from .container import METADATA_TAGS, Bound, Buffer, Header, pack, unpack_cut
 from .errors import (
     BatchFailed,
@@ -146,6 +146,16 @@ class Model:
         body = bytes(math.ceil(bits / 8))
         plain = Payload(image.pixels.shape, image.depth, (Chunk("A", body),))
         return bits + 8 * (len(self._pack(Image(image.pixels, image.depth), plain)) - len(body))
+
+    def carried(self, data: Buffer) -> Carried | None:
+        """The networks that a file of this model holds; None if its codec does not write any into files."""
+        if not isinstance(self.codec, Carrying):
+            return None
+        file = CodedFile.parse(data, DecodeOptions())
+        header = file.header
+        return self.codec.carried(
+            Payload(header.shape, header.depth, self._layers(file, DecodeOptions()), header.wire_version)
+        )
 
     def decode_file(self, file: CodedFile, options: DecodeOptions) -> Image:
         """Decode a parsed file, or as many of its layers as are there or asked for."""

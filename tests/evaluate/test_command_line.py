@@ -36,8 +36,38 @@ def test_bench_and_report_from_the_command_line(calotype_cli: Run, small_set: Pa
     made = calotype_cli("report", out, "-o", tmp_path / "new" / "page.html", "--at", 2, "--images", 1)
     assert made.status == 0, made.stderr
     assert MODEL in (tmp_path / "new" / "page.html").read_text()
+    assert not (tmp_path / "new" / "vote.html").exists()  # one lossy codec alone
     for ending in ("png", "svg"):
         assert (tmp_path / "new" / f"small.{ending}").stat().st_size > 5000
+
+
+def test_a_survey_from_the_command_line(calotype_cli: Run, small_set: Path, tmp_path: Path) -> None:
+    for module in ("scipy", "matplotlib", "torch", "onnx"):
+        pytest.importorskip(module)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- measured -->\n<!-- end -->\n")
+    options = ["--survey", "--codecs", MODEL, "--rivals", "none", "--qualities", "20,90", "--metrics", "psnr"]
+    ran = calotype_cli("bench", small_set, *options, "--out", tmp_path / "out", "--page", page)
+    assert ran.status == 0, ran.stderr
+    assert "not installed: vae.hific-compact-gan (GAN)" in ran.stderr
+    assert f"the survey is in {page}" in ran.stderr
+    assert f"| other | {MODEL} |" in page.read_text()
+    assert (tmp_path / "survey-small.png").is_file()
+    assert not (tmp_path / "out" / "speed.parquet").exists()
+
+
+def test_realism_from_the_command_line(calotype_cli: Run, small_set: Path, tmp_path: Path) -> None:
+    for module in ("scipy", "matplotlib", "torch"):
+        pytest.importorskip(module)
+    options = ["--realism", "0,1", "--rivals", "none", "--qualities", "30", "--metrics", "psnr", "-j", 1]
+    ran = calotype_cli("bench", small_set / "a.png", *options, "--out", tmp_path)
+    assert ran.status == 0, ran.stderr
+    assert f"distortion against perception is in {tmp_path / 'realism.md'}" in ran.stderr
+    faithful, natural = (row.metrics["psnr"] for row in read_table(tmp_path / ROWS, Row))
+    assert faithful > natural
+    text = (tmp_path / "realism.md").read_text()
+    assert f"realism 0 | {read_table(tmp_path / ROWS, Row)[0].bpp:.3f} | {faithful:.2f} |" in text
+    assert f"realism 1 | {read_table(tmp_path / ROWS, Row)[1].bpp:.3f} | {natural:.2f} |" in text
 
 
 def test_a_failure_is_said_and_the_status_is_1(
@@ -65,6 +95,12 @@ def test_a_failure_is_said_and_the_status_is_1(
         (["bench", "IMAGES", "--codecs", f"{MODEL}@7"], 1, "takes no effort"),
         (["bench", "IMAGES", "--views", "two"], 2, "number of views"),
         (["bench", "IMAGES", "--rivals", "none", "--codecs", "none"], 2, "nothing to measure"),
+        (["bench", "IMAGES", "--page", "page.md"], 2, "--survey"),
+        (["bench", "IMAGES", "--realism", "0,2"], 2, "between 0 and 1"),
+        (["bench", "IMAGES", "--realism", "0,1", "--survey"], 2, "one after the other"),
+        (["bench", "IMAGES", "--realism", "0,1", "--metrics", "psnr", "--codecs", MODEL], 1, "takes no realism"),
+        (["bench", "IMAGES", "--survey", "--no-files"], 2, "--no-files"),
+        (["bench", "IMAGES", "--survey", "--metrics", "psnr", "--page", "IMAGES/notes.txt"], 1, "lacks the marks"),
         (["report", "nowhere"], 1, "calotype bench"),
         (["report", "nowhere", "--at", "0"], 2, "above 0"),
     ],
@@ -72,7 +108,7 @@ def test_a_failure_is_said_and_the_status_is_1(
 def test_requests_that_make_no_sense(
     calotype_cli: Run, arguments: list[str], status: int, said: str, small_set: Path, tmp_path: Path
 ) -> None:
-    arguments = [str(small_set) if argument == "IMAGES" else argument for argument in arguments]
+    arguments = [argument.replace("IMAGES", str(small_set)) for argument in arguments]
     options = ["--out", str(tmp_path / "out")] if arguments[0] == "bench" else []
     ran = calotype_cli(*arguments, *options)
     assert ran.status == status

@@ -74,6 +74,30 @@ def test_exact_networks_give_onnxruntimes_integers(weights: Weights, name: str, 
     assert all(np.unique(wanted).size > 5 for wanted in expected)
 
 
+def test_weights_that_a_graph_works_out_are_those_of_onnxruntime() -> None:
+    """As GDN does: the largest of some numbers, with axes put in, is what a convolution multiplies by."""
+    rng, make = np.random.default_rng(0), onnx.helper
+    arrays = {
+        "gamma": rng.normal(0, 1, (3, 2)).astype(np.float32),
+        "bound": np.float32(0.1),
+        "other": rng.normal(0, 0.1, (1, 2)).astype(np.float32),
+        "axes": np.array([-1, 2]),
+    }
+    nodes = [
+        make.make_node("Max", ["gamma", "bound", "other"], ["largest"]),
+        make.make_node("Unsqueeze", ["largest", "axes"], ["weight"]),
+        make.make_node("Conv", ["x", "weight"], ["y"]),
+    ]
+    values = [
+        make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, n, 4, 5]) for name, n in (("x", 2), ("y", 3))
+    ]
+    constants = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
+    graph = make.make_graph(nodes, "gdn", values[:1], values[1:], constants)
+    data = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=10).SerializeToString()
+    x = rng.normal(0, 1, (1, 2, 4, 5)).astype(np.float32)
+    np.testing.assert_allclose(TorchNetwork(data)(x=x), OnnxNetwork(data, 1)(x=x), rtol=1e-5, atol=1e-6)
+
+
 def test_settings_of_the_process_change_no_integer(weights: Weights) -> None:
     data = weights.network("context1")
     inputs = integers(data, ACTIVATION_MAX, seed=1)

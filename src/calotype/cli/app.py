@@ -30,6 +30,7 @@ VERBS = (
     "compare",
     "bench",
     "report",
+    "votes",
     "train",
     "curves",
     "export",

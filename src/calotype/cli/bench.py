@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import studies
 from .failures import need, say
 from .options import Perceptual
 from .progress import bench_bar
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..evaluate.rivals import Rival
     from ..evaluate.tables.rows import Row
 
-USUAL, ALL, NONE = "usual", "all", "none"
+USUAL, ALL, NONE, SURVEY = "usual", "all", "none", "survey"
 SHOWN = 5  # failures; all stand in the table
 
 
@@ -28,7 +29,7 @@ def bench(
         str,
         typer.Option(
             metavar="LIST",
-            help="Models, weights files, all, none; options behind @ (prism.photo@3: effort 3). Default: the default.",
+            help="Models, weights files, all, survey, none; options behind @ (as prism.photo@3). Default: the default.",
         ),
     ] = "",
     rivals: Annotated[
@@ -48,7 +49,8 @@ def bench(
     speed: Annotated[
         str,
         typer.Option(
-            metavar="LIST", help="What is timed in turns afterwards; usual: the models, AVIF and JPEG XL. Or none."
+            metavar="LIST",
+            help="What is timed in turns afterwards; usual: models, AVIF and JPEG XL, if no page is made. Or none.",
         ),
     ] = USUAL,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one image at one quality.")] = 600,
@@ -59,22 +61,49 @@ def bench(
     views: Annotated[
         str, typer.Option(metavar="SHAPE", help="Files that make one image: 2 for pairs, 9x9 for a light field.")
     ] = "",
+    survey: Annotated[
+        bool,
+        typer.Option("--survey", help="Compare a model of each class that is installed: survey.md and plots in DIR."),
+    ] = False,
+    realism: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST", help="Draw distortion against perception at these, as 0,0.5,1: realism.md and plots in DIR."
+        ),
+    ] = "",
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Page that gets either between its marks instead.")
+    ] = None,
 ) -> None:
     """Measure models and rivals on images.
 
     Every image is coded and decoded at every rung of each codec's ladder, as it is: grey, colours, alpha, 8 or 16
     bits. DIR gets a row for each in rows.parquet, clocks in speed.parquet, and the coded files. Failures, and images
-    that a codec does not take, become rows too. `calotype report DIR` makes a page of it.
+    that a codec does not take, become rows too. `calotype report DIR` makes a page of it. --survey takes the codecs
+    `survey` where none are named, and it and --realism the metrics psnr,ms_ssim,lpips_squeeze.
     """
+    from ..api import load
     from ..evaluate.measure.images import find_images
     from ..evaluate.measure.metrics import DEFAULT_METRICS, find_metrics
     from ..evaluate.measure.run import bench as measure
+    from ..evaluate.report.markdown import check_marks
     from ..parallel import cores
 
-    need("pyarrow")
+    looks = _numbers(realism, most=1)
+    if survey and looks:
+        raise typer.BadParameter("--survey and --realism make a page each; run them one after the other")
+    studied = "--survey" if survey else "--realism" if looks else None
+    if page is not None and studied is None:
+        raise typer.BadParameter("--page takes what --survey or --realism finds; name one of them")
+    if studied and not keep:
+        raise typer.BadParameter(f"{studied} looks into the files; leave out --no-files")
+    need("pyarrow", *(studies.NEEDED if studied else ()), *(["onnx"] if survey else []))
+    if page is not None:
+        check_marks(page)
     found = find_images(images, _shape(views), rgb=rgb)
-    subjects = _subjects(codecs, rivals, _numbers(qualities))
-    chosen = find_metrics(_words(metrics) or DEFAULT_METRICS, perceptual)
+    models = _words(codecs) or ([SURVEY] if survey else [load().name])
+    subjects = _subjects(studies.at_realism(models, looks) if looks else models, rivals, _numbers(qualities))
+    chosen = find_metrics(_words(metrics) or (studies.METRICS if studied else DEFAULT_METRICS), perceptual)
     with bench_bar("measuring") as advance:
         rows = measure(
             found,
@@ -91,23 +120,29 @@ def bench(
     failed = [row for row in rows if row.error is not None and row.applicable]
     for row in failed[:SHOWN]:
         say(f"failed: {row.codec} at {row.quality:g} on {row.set}/{row.image}: {row.error}")
-    if speed != NONE:
+    measured = studies.Measured(out, found, subjects, rows, page)
+    if survey:
+        studies.write_survey(measured)
+    if looks:
+        studies.write_realism(measured, looks, [metric.name for metric in chosen], perceptual)
+    if speed != NONE and not (studied and speed == USUAL):
         _time(out, found, subjects, rows, None if speed == USUAL else _words(speed))
     say(f"{len(rows)} rows in {out}, {len(failed)} of them failures; next: calotype report {out}")
     if failed:
         raise typer.Exit(1)
 
 
-def _subjects(codecs: str, rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
+def _subjects(models: Sequence[str], rivals: str, ladder: tuple[float, ...]) -> list[Rival]:
     """Models first, then rivals. What is not installed is refused if it was named, and left out if its group was."""
-    from ..api import list_models, load
+    from ..api import list_models
     from ..errors import Unsupported
     from ..evaluate.measure.subjects import QUALITIES, Own
     from ..evaluate.rivals import find_rivals
+    from ..evaluate.tables.survey import members
 
     installed = [info.name for info in list_models()]
-    words = _words(codecs) or [load().name]
-    names = [name for word in words for name in (installed if word == ALL else [word])]
+    groups = {ALL: installed, SURVEY: [name for name in members(installed).values() if name in installed]}
+    names = [name for word in models for name in groups.get(word, [word])]
     found: list[Rival] = [Own(name, ladder or QUALITIES) for name in names if name != NONE]
     named = [name for name in _words(rivals) if name != NONE]
     for rival in find_rivals(named):
@@ -154,11 +189,11 @@ def _words(text: str) -> list[str]:
     return [word for word in (part.strip() for part in text.split(",")) if word]
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def _numbers(text: str, most: float = 100) -> tuple[float, ...]:
     try:
         numbers = tuple(float(word) for word in _words(text))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of numbers with commas") from None
-    if any(not 0 <= number <= 100 for number in numbers):
-        raise typer.BadParameter(f"{text!r}: qualities lie between 0 and 100")
+    if any(not 0 <= number <= most for number in numbers):
+        raise typer.BadParameter(f"{text!r}: they lie between 0 and {most:g}")
     return numbers

@@ -17,7 +17,7 @@ def report(
         Path | None, typer.Option("-o", "--output", help="The page. Default: index.html in DIR; plots lie beside it.")
     ] = None,
     at: Annotated[
-        float, typer.Option(help="Bits per pixel near which images are shown at first; the page offers all.")
+        float, typer.Option(help="Bits per pixel near which images are shown at first, and people vote.")
     ] = 0.5,
     images: Annotated[
         int | None, typer.Option(min=0, help="Show only the first so many of each set; 0: none. Default: all.")
@@ -30,10 +30,12 @@ def report(
 
     Any browser shows the page without a network. If the bench kept its files, the page shows them at every quality
     that was run, so keep it with DIR; beside files that no browser knows come lossless WebP files of them. Beside the
-    page come the curves of each set as PNG and SVG.
+    page come the curves of each set as PNG and SVG, and vote.html, on which people say which of two codecs' pictures of
+    equal bytes looks more like the original; `calotype votes` ranks codecs by what they saved.
     """
-    from ..evaluate.report.html import page
+    from ..evaluate.report.html import pages
     from ..evaluate.report.plot import plot
+    from ..evaluate.report.vote import PAGE
     from ..evaluate.tables.folder import load_bench
     from ..io import write_bytes
 
@@ -44,10 +46,12 @@ def report(
     target = out or folder / "index.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     with passing_bar("showing") as advance:
-        text = page(bench, folder=target.parent, at=at, images=images, report=say, advance=advance)
-    write_bytes(target, text.encode())
+        made = pages(bench, folder=target.parent, at=at, images=images, report=say, advance=advance)
+    write_bytes(target, made.report.encode())
+    if made.vote is not None:
+        write_bytes(target.with_name(PAGE), made.vote.encode())
     for name, measured in bench.sets.items():
         if measured.of_kind("lossy"):
             for ending in ("png", "svg"):
                 plot(measured, target.with_name(f"{name}.{ending}"))
-    say(f"{target}, {len(text) / 1e6:.1f} MB")
+    say(f"{target}, {len(made.report) / 1e6:.1f} MB{'' if made.vote is None else f'; {PAGE} beside it'}")

@@ -6,6 +6,7 @@ device and engine. Needs PyTorch and onnx, the extra `gpu`.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -120,6 +121,13 @@ def _squeeze(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
     return x.squeeze(tuple(axes.tolist()))
 
 
+def _unsqueeze(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
+    rank = x.dim() + axes.numel()
+    for axis in sorted(axis % rank for axis in axes.tolist()):
+        x = x.unsqueeze(axis)
+    return x
+
+
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Abs": lambda attributes, x: x.abs(),
     "Add": lambda attributes, a, b: a + b,
@@ -136,6 +144,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda attributes, x: F.leaky_relu(x, attributes.get("alpha", 0.01)),
     "Log": lambda attributes, x: torch.log(x),
+    "Max": lambda attributes, *xs: functools.reduce(torch.maximum, xs),
     "Mul": lambda attributes, a, b: a * b,
     "Neg": lambda attributes, x: -x,
     "Pad": _pad,
@@ -150,6 +159,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Sub": lambda attributes, a, b: a - b,
     "Tanh": lambda attributes, x: torch.tanh(x),
     "Transpose": lambda attributes, x: x.permute(attributes["perm"]),
+    "Unsqueeze": _unsqueeze,
 }
 
 

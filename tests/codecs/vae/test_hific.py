@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from calotype.codecs.vae.networks import VAE
 from calotype.codecs.vae.recipe import LATENT_STRIDE, Recipe
 from calotype.codecs.vae.training import TRAINING, loss
 from calotype.errors import Unsupported
+from calotype.evaluate.measure.subjects import Own
+from calotype.evaluate.rivals import Rung
 from calotype.image import Image
 from calotype.nets.exact import ExactConv
 from calotype.options import DecodeOptions, EncodeOptions, Region
@@ -97,6 +100,12 @@ def test_it_codes_alike_on_both_engines(weights: Weights, monkeypatch: pytest.Mo
         one.encode(image, EncodeOptions(quality=50))
     with pytest.raises(Unsupported, match="refine for PSNR"):
         one.encode(image, EncodeOptions(effort=7))
+
+
+def test_a_bench_asks_a_model_of_one_rate_for_that(weights: Weights, tmp_path: Path) -> None:
+    (tmp_path / "tiny.calow").write_bytes(weights.data)
+    (tmp_path / "tiny.toml").write_text(f'name = "vae.tiny"\ndigest = "{weights.digest.hex()}"\n')
+    assert Own(str(tmp_path / "tiny.calow"), (20.0, 60.0)).ladder == (Rung(),)
 
 
 def test_tiles_see_all_that_they_depend_on(trained: VAE) -> None:

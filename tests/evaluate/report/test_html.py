@@ -7,8 +7,6 @@ import json
 import math
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,9 +21,10 @@ pytest.importorskip("scipy")
 
 from calotype.evaluate.measure.metrics import psnr
 from calotype.evaluate.measure.subjects import decode_kept
-from calotype.evaluate.report.html import page
+from calotype.evaluate.report.html import pages
 from calotype.evaluate.tables.folder import ROWS, Bench, load_bench
 from calotype.evaluate.tables.rows import Row, read_table, write_table
+from tests.evaluate.report.browsing import wait
 
 MODEL = "deflate.coarse"
 RATE = 2.5  # bpp, where the viewer begins
@@ -39,7 +38,7 @@ def bench(bench_folder: Path) -> Bench:
 
 @pytest.fixture(scope="module")
 def text(bench: Bench) -> str:
-    return page(bench, at=RATE)
+    return pages(bench, at=RATE).report
 
 
 def _blocks(text: str) -> dict[str, Any]:
@@ -112,7 +111,7 @@ def test_hostile_names_stay_text(bench: Bench, tmp_path: Path) -> None:
     ]
     rows.append(Row(**{**vars(rows[0]), "bytes": None, "metrics": {}, "error": evil, "quality": 3.0}))
     write_table(tmp_path / ROWS, rows, Row)
-    made = page(load_bench(tmp_path))
+    made = pages(load_bench(tmp_path)).report
     assert "<b>x</b>" not in made
     assert "&lt;b&gt;x&lt;/b&gt;" in made
     assert set(_blocks(made)["data"]["sets"]) == {evil}
@@ -120,19 +119,19 @@ def test_hostile_names_stay_text(bench: Bench, tmp_path: Path) -> None:
 
 def test_a_page_says_what_it_lacks(bench: Bench, tmp_path: Path) -> None:
     shutil.copy(bench.folder / ROWS, tmp_path)
-    bare = page(load_bench(tmp_path))
+    bare = pages(load_bench(tmp_path)).report
     assert "No images: the coded files were not kept" in bare
     assert "--speed none" in bare
     assert _blocks(bare)["data"]["images"] == []
-    assert len(_blocks(page(bench, images=1))["data"]["images"]) == 1
-    assert _blocks(page(bench, images=0))["data"]["images"] == []
+    assert len(_blocks(pages(bench, images=1).report)["data"]["images"]) == 1
+    assert _blocks(pages(bench, images=0).report)["data"]["images"] == []
 
 
 def test_a_file_that_cannot_be_decoded_is_left_out(bench: Bench, tmp_path: Path) -> None:
     folder, said = Path(shutil.copytree(bench.folder, tmp_path / "bench")), list[str]()
     for path in folder.glob("files/small/a/*.calo"):
         path.write_bytes(path.read_bytes()[:-3])
-    images = _blocks(page(load_bench(folder), report=said.append))["data"]["images"]
+    images = _blocks(pages(load_bench(folder), report=said.append).report)["data"]["images"]
     codecs = {image["name"]: {one["codec"] for one in image["shown"]} for image in images}
     assert MODEL not in codecs["a"]
     assert MODEL in codecs["b"]
@@ -141,42 +140,14 @@ def test_a_file_that_cannot_be_decoded_is_left_out(bench: Bench, tmp_path: Path)
 
 # --- in a browser -------------------------------------------------------------------------------------------------
 
-OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1100,900",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    service = pytest.importorskip("selenium.webdriver.chrome.service")
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("google-chrome")
-    if driver is None or chromium is None:
-        pytest.skip("no Chromium with its chromedriver; Debian: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=service.Service(driver)) as opened:
-        yield opened
-
 
 @pytest.fixture(scope="module")
 def opened(browser: Any, bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Any:
     file = tmp_path_factory.mktemp("report") / "index.html"
-    file.write_text(page(bench, folder=file.parent, at=RATE), encoding="utf-8")
+    file.write_text(pages(bench, folder=file.parent, at=RATE).report, encoding="utf-8")
     browser.get(file.as_uri())
-    _wait(lambda: browser.execute_script("return document.querySelectorAll('.curves .scatterlayer .trace').length"))
+    wait(lambda: browser.execute_script("return document.querySelectorAll('.curves .scatterlayer .trace').length"))
     return browser
-
-
-def _wait(done: Callable[[], object], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "the page did not follow"
-        time.sleep(0.05)
 
 
 def _choose(browser: Any, id_or_css: str, value: str) -> None:
@@ -222,7 +193,7 @@ def _rows(bench: Bench, codec: str, image: str) -> list[Row]:
 def _wait_for_images(browser: Any) -> None:
     images = "return ['left', 'right'].every((s) => { const i = document.getElementById(s + '-image');" \
              " return i.complete && i.naturalWidth > 0 })"  # fmt: skip
-    _wait(lambda: browser.execute_script(images))
+    wait(lambda: browser.execute_script(images))
 
 
 def test_curves_are_drawn_and_the_metric_changes(opened: Any, bench: Bench) -> None:
@@ -232,7 +203,7 @@ def test_curves_are_drawn_and_the_metric_changes(opened: Any, bench: Bench) -> N
     path = "return document.querySelector('.curves .scatterlayer .trace path.js-line').getAttribute('d')"
     before = opened.execute_script(path)
     _choose(opened, "select.metric", "largest_error")
-    _wait(lambda: opened.execute_script(path) != before)
+    wait(lambda: opened.execute_script(path) != before)
     axis = "return document.querySelector('.curves .ytitle').textContent"
     assert opened.execute_script(axis) == "largest error"
     _choose(opened, "select.metric", "psnr")
@@ -246,7 +217,7 @@ def test_a_point_tells_its_figures_when_hovered(opened: Any, bench: Bench) -> No
         "Plotly.Fx.hover(chart, [{curveNumber: k, pointNumber: 2}])"
     )
     label = "return document.querySelector('.curves .hoverlayer')?.textContent"
-    _wait(lambda: opened.execute_script(label))
+    wait(lambda: opened.execute_script(label))
     assert f"quality {series.points[2].quality:g}, {series.points[2].metrics['psnr']:.4f}" in opened.execute_script(
         label
     )

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ...codec import CodecInfo, Host, Payload
+from ...codec import Carried, CodecInfo, Host, Payload
 from ...errors import Desync
 from ...image import Image, Pixels
 from ...options import DecodeOptions, EncodeOptions
@@ -75,6 +75,18 @@ class FitCodec:
             return np.concatenate([pixels, alpha[..., None]], -1)
 
         return Image(decode_tiles(grid, options.region, channels, depth, decode_tile, options.threads), depth)
+
+    def carried(self, payload: Payload) -> Carried:
+        """Context networks, upsampling and synthesis of all tiles. Raises `CorruptFile`."""
+        height, width, channels = payload.shape
+        layout = Layout.parse(payload.chunks)
+        grid = Grid(height, width, layout.side)
+        check_count(layout.tiles, grid)
+        found = []
+        for tile in grid:
+            _, stream = open_record(grid.of(layout.tiles, tile))
+            found.append(_take(Stream(stream), tile.y.size, tile.x.size, 3 if channels >= 3 else 1).architecture)
+        return Carried(sum(a.parameters for a in found), sum(a.macs * a.height * a.width for a in found))
 
 
 def lambda_of(quality: float) -> float:
@@ -152,11 +164,16 @@ def _pack_alpha(image: Image, grid: Grid) -> list[bytes]:
 def _decode_tile(data: bytes, height: int, width: int, channels: int, depth: int) -> Pixels:
     """Pixels (h, w, channels) of a record's stream. Raises `CorruptFile`."""
     stream = Stream(data)
-    network = Network.take(stream, height, width, channels, grids_for(height, width))
+    network = _take(stream, height, width, channels)
     decoder = Decoder(network, depth)
     latents = decoder.code(stream)
     stream.finish()
     return _as_pixels(decoder.render(latents), depth)
+
+
+def _take(stream: Stream, height: int, width: int, channels: int) -> Network:
+    """What a record's stream begins with."""
+    return Network.take(stream, height, width, channels, grids_for(height, width))
 
 
 def _as_pixels(samples: npt.NDArray[np.uint16], depth: int) -> Pixels:

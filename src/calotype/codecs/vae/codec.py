@@ -7,7 +7,7 @@ Glossary: y latents (1/16), scaled latents y * gain, z hyper-latents (1/64); `de
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -89,11 +89,10 @@ class _Given(NamedTuple):
 class VAECodec:
     """Any model of the family; built from its weights file. Safe to share between threads."""
 
-    info: ClassVar[CodecInfo] = INFO
-
     def __init__(self, host: Host) -> None:
         weights = host.weights
         self.recipe = Recipe.from_dict(weights.recipe, weights.name)
+        self.info: CodecInfo = INFO if self.recipe.variable_rate else INFO.without(frozenset({"quality"}))
         self._weights = weights
         self._refiner_made: Refiner | None = None
         self._networks = Networks(weights, host.engine)

@@ -19,7 +19,7 @@ from ...image import Image, largest_error
 from ...io import encode_image
 from ..rivals.libraries import missing_package
 from .ms_ssim import SMALLEST_SIDE, ms_ssim
-from .patches import FEWEST, SIDE, Features, cut_patches, describe, frechet, kernel
+from .patches import FEWEST, Features, cut_patches, describe_image, frechet, kernel
 
 Samples = npt.NDArray[np.integer]
 
@@ -156,9 +156,10 @@ def _of_patches(
     distance: Callable[[Features, Features], float], a: Image, b: Image, folder: Path | None
 ) -> float | None:
     """The distance of the sets of patches of two images; None where there are too few."""
-    if not _is_photo(a, SIDE) or len(cut_patches(a.pixels)) < FEWEST:
+    if len(cut_patches(a.pixels)) < FEWEST:
         return None
-    return distance(*(describe(cut_patches(_colours(x)), _peak(x), folder) for x in (a, b)))
+    found, other = (describe_image(x, folder) for x in (a, b))
+    return None if found is None or other is None else distance(found, other)
 
 
 def _lpips_alex(a: Image, b: Image) -> float | None:

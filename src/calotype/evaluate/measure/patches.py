@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...image import Image
+
 SIDE = 256  # pixels of a patch (Mentzer et al. 2020, sec. A.7)
 FEWEST = 2  # patches that make a set
 AT_ONCE = 8  # patches, for their memory
@@ -33,6 +35,13 @@ def cut_patches(pixels: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         for y in range(start, height - SIDE + 1, SIDE)
         for x in range(start, width - SIDE + 1, SIDE)
     ]
+
+
+def describe_image(image: Image, folder: Path | None = None) -> Features | None:
+    """Features of the patches of an image's colours; None where it has no patches, is grey, or has views."""
+    if image.views or image.channels < 3 or min(image.height, image.width) < SIDE:
+        return None
+    return describe(cut_patches(image.pixels[..., :3]), (1 << image.depth) - 1, folder)
 
 
 def describe(patches: Iterable[npt.NDArray[Any]], peak: int = 255, folder: Path | None = None) -> Features:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__, api
+from ...codec import Carrying
 from ...image import Image
 from ...model import Model, check_options
 from ...options import EncodeOptions, asked
@@ -27,7 +28,9 @@ class Own:
     source: str
     """Name of an installed model, or path of a weights file, with options behind it, see `spec`."""
     qualities: tuple[float, ...] = QUALITIES
-    """The ladder, if the model is lossy and no quality is named."""
+    """The ladder, if the model is lossy with a choice of quality, and none is named."""
+    device: str | None = None
+    """Where PyTorch runs its networks; None is ONNX Runtime."""
 
     @cached_property
     def spec(self) -> Spec:
@@ -35,7 +38,7 @@ class Own:
 
     @cached_property
     def model(self) -> Model:
-        return api.load(self.spec.place)
+        return api.load(self.spec.place, device=self.device)
 
     @property
     def name(self) -> str:
@@ -70,7 +73,7 @@ class Own:
         ladder: Ladder = (Rung(asked.quality, asked.max_error),)
         if self.spec.bounds:
             ladder = BOUNDS
-        elif self.kind == "lossy" and asked.quality is None and self.model.info.accepts("quality"):
+        elif self.kind == "lossy" and asked.quality is None and self.model.codec.info.accepts("quality"):
             ladder = rungs(*self.qualities)
         for rung in ladder:
             check_options(self.model.card, self._options(rung))
@@ -97,9 +100,10 @@ class Own:
     def ideal_bits(self, image: Image, rung: Rung, threads: int) -> float | None:
         """Size of the file by the bit counter.
 
-        None of lossless models with efforts: they learn while they code, and count by doing just that.
+        None of those that count by coding once more: lossless models with efforts, which learn while they code, and
+        codecs that fit networks to the image.
         """
-        if self.model.info.efforts and self.model.info.lossless:
+        if (self.model.info.efforts and self.model.info.lossless) or isinstance(self.model.codec, Carrying):
             return None
         asked = self.spec.encode
         return self.model.count_bits(

@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..measure.metrics import METRICS
 from ..tables.folder import Bench
@@ -20,9 +20,18 @@ from ..tables.speeds import speeds
 from ..tables.summary import ImageSet
 from . import markup, sections
 from .viewer import Advance, Say, shown_images, viewer
+from .vote import trials, vote_page
 
 
-def page(
+class Pages(NamedTuple):
+    """The text of each page."""
+
+    report: str
+    vote: str | None
+    """For people to vote on; lies beside the report as `vote.PAGE`. None where no two codecs have files of one size."""
+
+
+def pages(
     bench: Bench,
     *,
     folder: Path | None = None,
@@ -30,15 +39,15 @@ def page(
     images: int | None = None,
     report: Say = lambda line: None,
     advance: Advance = lambda done, total: None,
-) -> str:
-    """The whole page.
+) -> Pages:
+    """The report, and what goes with it.
 
     Parameters
     ----------
     folder
-        Where the page will lie. None: in the folder of the bench.
+        Where the pages will lie. None: in the folder of the bench.
     at
-        Rate in bits per pixel near which the viewer begins.
+        Rate in bits per pixel near which the viewer begins, and at about which people vote.
     images
         Only the first so many of each set are shown; 0: none, None: all.
     report
@@ -49,9 +58,10 @@ def page(
     from plotly.offline import get_plotlyjs
 
     shown = shown_images(bench, folder or bench.folder, images, report, advance)
+    asked, title = trials(shown, at), f"Bench: {', '.join(bench.sets)}"
     parts = [
         sections.verdicts(bench), *map(sections.curves, bench.sets.values()), sections.speed(bench),
-        sections.lossless(bench), sections.near_lossless(bench), viewer(shown), sections.origin(bench),
+        sections.lossless(bench), sections.near_lossless(bench), viewer(shown, bool(asked)), sections.origin(bench),
         sections.refusals(bench), sections.failures(bench),
     ]  # fmt: skip
     data = {
@@ -61,14 +71,15 @@ def page(
         "images": shown,
         "at": at,
     }
-    return Template(markup.asset("report.html")).substitute(
-        title=markup.text(f"Bench: {', '.join(bench.sets)}"),
+    report_page = Template(markup.asset("report.html")).substitute(
+        title=markup.text(title),
         style=markup.asset("report.css"),
         sections="\n".join(filter(None, parts)),
         plotly=get_plotlyjs(),
         script=markup.asset("report.js"),
         data=markup.as_json(data),
     )
+    return Pages(report_page, vote_page(asked, title) if asked else None)
 
 
 def _set_data(measured: ImageSet) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from pathlib import Path
 
+from ...errors import CalotypeError
 from ..tables.folder import Bench
 from ..tables.series import Point, Series
 from ..tables.speeds import REFERENCES, Speed, speeds
@@ -156,6 +159,34 @@ def _times(speed: Speed, ratios: Mapping[str, float]) -> str:
 def ratios(speed: Speed) -> str:
     found = [(name, speed.decode_ratio[name]) for name in REFERENCES if name in speed.decode_ratio]
     return "".join(f"; decoding is {ratio:.2f} times as fast as {name}" for name, ratio in found)
+
+
+MEASURED, END = "<!-- measured -->", "<!-- end -->"
+NONE = "–"  # in a cell
+
+
+def check_marks(page: Path) -> None:
+    """Raise `CalotypeError` if a page is there and lacks the marks."""
+    if page.is_file():
+        put_between(page.read_text(encoding="utf-8"), MEASURED, END, "")
+
+
+def put_block(page: Path, block: str) -> None:
+    """Write what was measured between the two marks of a page; where there is no page, into a new one.
+
+    Raises `CalotypeError` where the marks are missing.
+    """
+    text = page.read_text(encoding="utf-8") if page.is_file() else f"{MEASURED}\n{END}\n"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(put_between(text, MEASURED, END, block), encoding="utf-8")
+
+
+def put_between(text: str, begin: str, end: str, block: str) -> str:
+    """A text with the block between its two marks replaced. Raises `CalotypeError` where the marks are missing."""
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise CalotypeError(f"the page lacks the marks {begin} and {end}")
+    return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text, count=1)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -5,11 +5,9 @@ Everything on them comes from the tables of a bench, from `footprint.json` and f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...errors import CalotypeError
 from ...registry import ModelInfo
 from ..tables.folder import Bench
 from ..tables.published import HYPERPRIOR, VTM
@@ -21,6 +19,7 @@ from .markdown import (
     lossless_parts,
     lossless_table,
     near_lossless_parts,
+    put_between,
     rate_table,
     ratios,
     speed_parts,
@@ -81,10 +80,7 @@ def headline(bench: Bench, footprint: Footprint | None, page: str, defaults: Con
 
 def put_headline(text: str, block: str) -> str:
     """A page with the block between its two marks replaced. Raises `CalotypeError` where the marks are missing."""
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if not pattern.search(text):
-        raise CalotypeError(f"the page lacks the marks {BEGIN} and {END}")
-    return pattern.sub(lambda _: f"{BEGIN}\n{block}\n{END}", text)
+    return put_between(text, BEGIN, END, block)
 
 
 # --- lossy --------------------------------------------------------------------------------------------------------

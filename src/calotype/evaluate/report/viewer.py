@@ -26,6 +26,7 @@ from ..measure.subjects import decode_kept
 from ..tables.folder import Bench
 from ..tables.rows import Row
 from . import markup
+from .vote import PAGE
 
 SHOWN_BY_BROWSERS = {".jpg", ".webp", ".avif", ".png"}
 
@@ -104,9 +105,11 @@ def _address(path: Path, folder: Path) -> str:
     return quote(os.fsencode(os.path.relpath(path, folder)))
 
 
-def viewer(shown: Sequence[Mapping[str, Any]]) -> str:
+def viewer(shown: Sequence[Mapping[str, Any]], votes: bool) -> str:
+    """The section, with a link to the page for votes if there is one."""
     if not shown:
         return markup.section(
             "viewer", "Side by side", "<p>No images: the coded files were not kept, or not asked for.</p>"
         )
-    return markup.section("viewer", "Side by side", markup.asset("viewer.html"))
+    link = f'<p><a href="{PAGE}">Vote</a>: which of two pictures of equal bytes looks more like the original?</p>'
+    return markup.section("viewer", "Side by side", markup.asset("viewer.html") + (link if votes else ""))
