@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from calotype.codecs.fit import fitting
 from calotype.codecs.fit._kernel import lib
 from calotype.codecs.fit.architecture import Architecture
-from calotype.codecs.fit.fitter import Fitter, Floats, Iteration
+from calotype.codecs.fit.fitter import Fitter, Floats, Iteration, Loss
 from calotype.codecs.fit.fitting import Fitted, Start, cold_start, fit
 
 FLOAT32 = 5e-6  # of the largest gradient of its kind: sums of many float32 products
@@ -175,6 +176,30 @@ def test_what_progress_raises_ends_the_work() -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=100, progress=listen)
     assert told == [(1, 100), (2, 100), (3, 100)]
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(100, 100 - fitting.AS_LONG_AS_WRITING), (1, fitting.LEAST)])
+def test_a_time_is_kept_by_the_clock(seconds: float, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = 0
+
+    class Slow(Fitter):
+        """Each iteration takes a second."""
+
+        def iterate(self, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
+            nonlocal passed
+            passed += 1
+            return super().iterate(iteration, parameters)
+
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(fitting, "Fitter", Slow)
+    monkeypatch.setattr(fitting.time, "monotonic", lambda: float(passed))
+    fit(
+        smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=9, seconds=seconds,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert passed == wanted + 1  # the last one looks what was reached
+    assert told == sorted(told)
+    assert (len(told), told[-1]) == (wanted, (1000, 1000))
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

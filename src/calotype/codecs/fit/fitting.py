@@ -63,7 +63,7 @@ CANDIDATES = 3  # cold starts that are tried
 TRIED_FROM = 1000  # iterations from which on several are tried
 TRIAL = 0.03  # share of the work, for each
 LEAST = 30  # iterations, however short the time
-AS_LONG_AS_WRITING = 100  # iterations
+AS_LONG_AS_WRITING = 60  # iterations of one thread, which takes about 45 of them, and a reserve
 
 
 def cold_start(architecture: Architecture, seed: int) -> Start:
@@ -150,30 +150,34 @@ class _Run:
 class _Pace:
     """How far the work is: by iterations, or by the clock where there is a limit of seconds."""
 
-    def __init__(self, steps: int, seconds: float | None, progress: Listener | None) -> None:
-        self._steps, self._progress, self._done = steps, progress, 0
-        self._started, self._seconds = time.monotonic(), seconds
+    def __init__(self, steps: int, seconds: float | None, writing: int, progress: Listener | None) -> None:
+        """`writing`: iterations that take as long as what comes behind the fit."""
+        self._steps, self._seconds, self._writing, self._progress = steps, seconds, writing, progress
+        self._started = self._first = time.monotonic()
+        self._done = 0
 
     @property
     def share(self) -> float:
         """Of the work that is done, 1 at the end."""
         if self._seconds is None:
             return self._done / self._steps if self._steps else 1.0
-        passed = time.monotonic() - self._started
-        writing = AS_LONG_AS_WRITING / max(self._done, 1)
-        return min(passed * (1 + writing) / self._seconds, self._done / LEAST, 1.0)
+        now = time.monotonic()
+        each = (now - self._first) / max(self._done, 1)
+        least = max(self._seconds - self._writing * each, 1e-6)
+        return min((now - self._started) / least, self._done / LEAST, 1.0)
 
     def until(self, share: float) -> Iterator[float]:
         """For each iteration up to there, how much of the way to it is done."""
+        if not self._done:
+            self._first = time.monotonic()
         begun = self.share
         while (now := self.share) < share:
-            yield (now - begun) / (share - begun)
+            yield max(now - begun, 0) / (share - begun)
             self._done += 1
-            if self._progress:
-                if self._seconds is None:
-                    self._progress(self._done, self._steps)
-                else:
-                    self._progress(int(1000 * self.share), 1000)
+            if self._progress and self._seconds is None:
+                self._progress(self._done, self._steps)
+            elif self._progress:
+                self._progress(round(1000 * self.share), 1000)
 
 
 def _best_cold_start(fitter: Fitter, lmbda: float, pace: _Pace, seed: int) -> Start:
@@ -222,15 +226,15 @@ def fit(
     progress : callable
         Told how much is done and how much all is. What it raises, and a KeyboardInterrupt, ends the work at once.
     seconds : float
-        In place of `steps`: so long on the clock, with what it will take to write the file left out; but `LEAST`
-        iterations at least. Then nothing is the same twice.
+        In place of `steps`: so long on the clock, less what it will take to write the file, but `LEAST` iterations at
+        least. Then no result is the same twice.
 
     Raises
     ------
     MemoryError
         It takes about 130 bytes per pixel.
     """
-    pace = _Pace(steps, seconds, progress)
+    pace = _Pace(steps, seconds, AS_LONG_AS_WRITING * threads, progress)
     fitter = Fitter(picture, architecture, threads)
     if start is None:
         start = _first(picture, fitter, lmbda, pace if steps >= TRIED_FROM else None, seed)
