@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from calotype.codecs.fit import fitting
 from calotype.codecs.fit._kernel import lib
 from calotype.codecs.fit.architecture import Architecture
 from calotype.codecs.fit.fitter import Fitter, Floats, Iteration, Loss
 from calotype.codecs.fit.fitting import Fitted, Start, cold_start, fit
+from calotype.codecs.fit.network import GROUPS, bits_slope, places
 
 FLOAT32 = 5e-6  # of the largest gradient of its kind: sums of many float32 products
 WIDEST = 2
@@ -136,6 +139,20 @@ def test_sparse_gradients_of_networks_are_right_on_average() -> None:
     np.testing.assert_allclose(mean, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
 
 
+def test_the_slope_of_parameters_is_that_of_their_bits() -> None:
+    architecture = Architecture.of("small", 20, 20, 3)
+    parameters = some(architecture)[2].astype(np.float64)
+
+    def bits(vector: NDArray[np.float64]) -> float:
+        """At the best scale of each group, in units of its step: log2(2 e b) for each number."""
+        groups = [np.concatenate([vector[place] for place in places(architecture, name)]) for name in GROUPS]
+        return sum(len(group) * float(np.log2(2 * np.e * np.abs(group).mean())) for group in groups)
+
+    slope, each = bits_slope(architecture, parameters.astype(np.float32)), np.eye(architecture.parameters) * 1e-6
+    expected = [(bits(parameters + one) - bits(parameters - one)) / 2e-6 for one in each]
+    np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-3)
+
+
 def assert_equal(a: Fitted, b: Fitted) -> None:
     np.testing.assert_array_equal(a.parameters, b.parameters)
     for one, other in zip(a.latents, b.latents, strict=True):
@@ -192,7 +209,7 @@ def test_a_time_is_kept_by_the_clock(seconds: float, wanted: int, monkeypatch: p
 
     told: list[tuple[int, int]] = []
     monkeypatch.setattr(fitting, "Fitter", Slow)
-    monkeypatch.setattr(fitting.time, "monotonic", lambda: float(passed))
+    monkeypatch.setattr(time, "monotonic", lambda: float(passed))
     fit(
         smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=9, seconds=seconds,
         progress=lambda done, total: told.append((done, total)),

@@ -34,7 +34,8 @@ DEFAULT_EFFORT = 5
 ITERATIONS = {1: 300, 2: 400, 3: 550, 4: 700, 5: 900, 6: 1600, 7: 2900, 8: 5800, 9: 11700}  # by effort, of `medium`
 AS_MANY = {"small": 1.35, "medium": 1.0, "large": 0.65}  # in the same time
 LAMBDA = 5e-2, 2.5e-5  # squared error that a bit per pixel is worth at quality 0 and 100: about .05 and 2.5 bits
-SMALL_BELOW = 1.2e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+SMALL_BELOW, LARGE_ABOVE = 1.2e6, 1e7  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+LARGE_FROM = 2500  # iterations of `medium` that would be made in the time
 CONTINUED, CONTINUED_LEAST = 0.25, 150  # of the iterations where the picture was fitted at another quality just now
 SEED = 0
 
@@ -85,9 +86,12 @@ def lambda_of(quality: float) -> float:
     return float(np.exp(low + (high - low) * quality / 100))
 
 
-def preset_of(pixels: int, lmbda: float) -> str:
-    """Which networks a tile is worth: small ones where a file of few bytes would be much of them."""
-    return "small" if pixels * lmbda**-0.5 < SMALL_BELOW else "medium"
+def preset_of(pixels: int, lmbda: float, iterations: float) -> str:
+    """Which networks a tile is worth: larger ones the more bytes it has, and for large ones there must be time."""
+    size = pixels * lmbda**-0.5
+    if size < SMALL_BELOW:
+        return "small"
+    return "large" if size > LARGE_ABOVE and iterations >= LARGE_FROM else "medium"
 
 
 class _Encoding:
@@ -129,7 +133,7 @@ class _Encoding:
 
     def _fit(self, number: int, tile: Tile, pixels: Pixels, lmbda: float) -> Fitted:
         height, width, channels = pixels.shape
-        preset = preset_of(height * width, lmbda)
+        preset = preset_of(height * width, lmbda, self._steps)
         architecture = Architecture.of(preset, height, width, channels)
         known, before = self._fitted.get(tile, (None, None))
         start, steps = None, round(self._steps * AS_MANY[preset])

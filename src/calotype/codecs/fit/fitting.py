@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .architecture import Architecture
 from .common import common_latents, common_parameters
 from .fitter import Fitter, Floats, Iteration
+from .network import bits_slope
 from .soap import Soap
 
 Listener = Callable[[int, int], None]  # called with the number of iterations that are done, and that of all
@@ -132,6 +133,7 @@ class _Run:
 
     def _step(self, iteration: Iteration, size: float) -> float:
         loss, gradient = self.fitter.iterate(iteration, self.parameters)
+        gradient += self.lmbda * bits_slope(self.fitter.architecture, self.parameters)
         self.parameters = self.soap.step(self.parameters, gradient, size)
         return self._per_pixel(loss.bits, loss.error)
 
