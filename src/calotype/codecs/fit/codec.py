@@ -31,10 +31,10 @@ from .stream import Stream
 TILE = 2048  # pixels: what an encoder takes; large, as each tile has networks of its own
 DEFAULT_QUALITY = 50.0
 DEFAULT_EFFORT = 5
-ITERATIONS = {1: 300, 2: 400, 3: 550, 4: 700, 5: 900, 6: 1600, 7: 2900, 8: 5800, 9: 11700}  # by effort, of `medium`
+ITERATIONS = {1: 300, 2: 400, 3: 550, 4: 700, 5: 860, 6: 1500, 7: 2700, 8: 5400, 9: 10800}  # by effort, of `medium`
 AS_MANY = {"small": 1.35, "medium": 1.0, "large": 0.65}  # in the same time
 LAMBDA = 5e-2, 2.5e-5  # squared error that a bit per pixel is worth at quality 0 and 100: about .05 and 2.5 bits
-SMALL_BELOW, LARGE_ABOVE = 1.2e6, 1e7  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+SMALL_BELOW, LARGE_ABOVE = 1.2e6, 7e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
 LARGE_FROM = 2500  # iterations of `medium` that would be made in the time
 CONTINUED, CONTINUED_LEAST = 0.25, 150  # of the iterations where the picture was fitted at another quality just now
 SEED = 0
