@@ -49,7 +49,10 @@ class FitCodec:
         """There are no weights; the host is not asked for anything."""
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        """Fit and code the image; the same bytes on any number of threads, on machines with the same instructions."""
+        """Fit and code the image; the same bytes on any number of threads, with the same instructions and NumPy.
+
+        Other ones wherever `seconds` says how long it may take.
+        """
         return self.continued(image, options)(DEFAULT_QUALITY if options.quality is None else options.quality)
 
     def continued(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
