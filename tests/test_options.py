@@ -62,6 +62,9 @@ def test_the_command_line_has_a_flag_for_each(verb: str, options: type[EncodeOpt
         ({"max_error": 5, "lossless": True}, "lossless files have no max_error"),
         ({"max_error": 5, "quality": 5}, "only one of max_error and quality"),
         ({"max_error": 5, "target_bytes": 5}, "only one of max_error and target_bytes"),
+        ({"seconds": 0}, "seconds 0: it must be 0.1 or more"),
+        ({"seconds": 5, "effort": 5}, "only one of seconds and effort"),
+        ({"seconds": 5, "target_psnr": 30}, "only one of seconds and target_psnr"),
     ],
     ids=str,
 )

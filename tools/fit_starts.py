@@ -18,7 +18,7 @@ import PIL.Image
 from calotype.codecs.fit.architecture import PRESETS, Architecture
 from calotype.codecs.fit.common import CLASSES, GRIDS, pyramid, surroundings
 from calotype.codecs.fit.fitter import Fitter, Floats, Iteration
-from calotype.codecs.fit.fitting import Adam, between, cold_start
+from calotype.codecs.fit.fitting import between, cold_start
 
 SIDE = 256
 CROPS = 20
@@ -26,6 +26,23 @@ FIRST, NEXT = 100, 40  # times that each crop is seen for the first class of lam
 ORDER = ((2, None), (1, 2), (0, 1), (3, 2))  # classes, and the class each goes on from
 DECAY = 0.9, 0.99
 RIDGE = 5e-5  # of least squares
+
+
+class Adam:
+    """Kingma and Ba 2015."""
+
+    def __init__(self, size: int) -> None:
+        self.first, self.second, self.count = np.zeros(size, np.float32), np.zeros(size, np.float32), 0
+
+    def step(self, parameters: Floats, gradient: Floats, size: float) -> Floats:
+        """The parameters after a step."""
+        first, second = DECAY
+        self.count += 1
+        self.first += (1 - first) * (gradient - self.first)
+        self.second += (1 - second) * (gradient * gradient - self.second)
+        root = np.sqrt(self.second / (1 - second**self.count))
+        moved: Floats = parameters - size / (1 - first**self.count) * self.first / (root + np.float32(1e-12))
+        return moved
 
 
 def crops(archives: list[Path], random: np.random.Generator) -> list[Floats]:
@@ -45,7 +62,7 @@ def learn(
     fitters: list[Fitter], parameters: Floats, lmbda: float, rounds: int, cold: bool, random: np.random.Generator
 ) -> Floats:
     """The networks after each picture was seen so many times; the fitters keep the latents."""
-    adam = Adam(len(parameters), DECAY)
+    adam = Adam(len(parameters))
     temperature, noise = ((0.3, 0.15), (0.2, 0.06)) if cold else ((0.2, 0.125), (0.12, 0.06))
     step, size = (0.2, 0.006) if cold else (0.1, 0.003)
     for done in range(rounds):

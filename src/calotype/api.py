@@ -98,6 +98,9 @@ def encode(
     effort
         For models that have efforts (`Model.info`): a larger number gives a smaller file in more time, or of a lossy
         model a better one; above 6 those of `vae` need PyTorch.
+    seconds
+        In place of an effort and of a target, for models that fit (`fit`): as long on the clock. What comes of it
+        depends on the machine and on what else it does; the same effort gives the same file.
     threads
         Processor threads; 0 leaves it to the machine.
 

@@ -99,6 +99,15 @@ class EncodeOptions:
             help="1 (quickest) to 9 (fewest bits for what is shown), of models that have efforts.",
         ),
     )
+    seconds: float | None = field(
+        default=None,
+        metadata=_flag(
+            "--time",
+            metavar="TIME",
+            least=0.1,
+            help="As long on the clock, for each image: 90, 60s, 5m; in place of an effort, of models that fit.",
+        ),
+    )
     target_bytes: int | None = field(
         default=None,
         metadata=_flag(
@@ -129,6 +138,9 @@ class EncodeOptions:
         rates = [name for name in choices if getattr(self, name) is not None]
         if len(rates) > 1:
             raise Unsupported(f"give only one of {' and '.join(rates)}")
+        if self.seconds is not None and (self.effort is not None or rates not in ([], ["quality"])):
+            other = "effort" if self.effort is not None else rates[0]
+            raise Unsupported(f"a time is that of one fit; give only one of seconds and {other}")
         if self.target_bpp == 0:
             raise Unsupported("a target of 0 bits per pixel is no size; it must be positive")
         if self.lossless and (self.quality is not None or self.max_error is not None):
@@ -155,6 +167,7 @@ class EncodeKeywords(TypedDict, total=False):
     lossless: bool
     max_error: int | None
     effort: int | None
+    seconds: float | None
     target_bytes: int | None
     target_bpp: float | None
     target_psnr: float | None

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 import calotype
 from calotype.cli import app
-from calotype.cli.options import parse_size
+from calotype.cli.options import parse_size, parse_time
 
 MODEL = "deflate.coarse"
 SOON = 300.0  # seconds, for the busiest machine; what hangs takes an hour
@@ -250,6 +250,17 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_size(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("60s", 60), ("1.5 m", 90), (".5h", 1800)])
+def test_times(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1", "1e3", "5d", "1m30s"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_time(text)
 
 
 def test_nothing_is_overwritten_without_f(run: Run, images: dict[str, np.ndarray]) -> None:

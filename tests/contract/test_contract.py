@@ -202,7 +202,7 @@ def test_other_qualities_are_refused(model: calotype.Model, texture: Texture, qu
 
 @pytest.mark.parametrize(
     "options",
-    [EncodeOptions(quality=50), EncodeOptions(max_error=2), EncodeOptions(effort=3)],
+    [EncodeOptions(quality=50), EncodeOptions(max_error=2), EncodeOptions(effort=3), EncodeOptions(seconds=0.1)],
     ids=lambda options: next(asked(options)),
 )
 def test_an_option_to_encode_is_taken_or_refused(

@@ -79,11 +79,21 @@ def parse_size(text: str) -> int:
     return int(Decimal(number) * (1024 if binary else 1000) ** " KMG".index(prefix.upper() or " "))
 
 
+def parse_time(text: str) -> float:
+    """Seconds: 90, 60s, 5m, 1.5h."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a time, such as 90, 60s, 5m or 1.5h")
+    number, unit = match.groups()
+    return float(number) * {"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "region": parse_region,
     "view": parse_view,
     "target_bytes": parse_size,
     "max_bytes": parse_size,
+    "seconds": parse_time,
 }
 
 

@@ -32,6 +32,7 @@ Texture = Callable[..., npt.NDArray[np.uint8]]
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "TILE", 64)
     monkeypatch.setattr(fit, "ITERATIONS", dict.fromkeys(fit.ITERATIONS, 60))
+    monkeypatch.setattr(fit, "AS_MANY", dict.fromkeys(fit.AS_MANY, 1))
 
 
 @pytest.fixture
@@ -115,6 +116,13 @@ def test_more_effort_costs_less(texture: Texture) -> None:
         return error + fit.lambda_of(50) * 8 * len(data)
 
     assert cost(5) < cost(1)
+
+
+def test_a_time_in_place_of_an_effort(texture: Texture) -> None:
+    pixels = texture(64, 64, 3)
+    assert psnr(calotype.decode(calotype.encode(pixels, 50, model="fit", seconds=0.1)), pixels) > 20
+    with pytest.raises(Unsupported, match="takes no seconds"):
+        calotype.encode(pixels, model="prism", seconds=5)
 
 
 def test_who_listens_hears_of_iterations(texture: Texture, small_tiles: None) -> None:

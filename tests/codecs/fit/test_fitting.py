@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from calotype.codecs.fit import fitting
 from calotype.codecs.fit._kernel import lib
 from calotype.codecs.fit.architecture import Architecture
-from calotype.codecs.fit.fitter import Fitter, Floats, Iteration
+from calotype.codecs.fit.fitter import Fitter, Floats, Iteration, Loss
 from calotype.codecs.fit.fitting import Fitted, Start, cold_start, fit
+from calotype.codecs.fit.network import GROUPS, bits_slope, places
 
 FLOAT32 = 5e-6  # of the largest gradient of its kind: sums of many float32 products
 WIDEST = 2
@@ -135,6 +139,20 @@ def test_sparse_gradients_of_networks_are_right_on_average() -> None:
     np.testing.assert_allclose(mean, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
 
 
+def test_the_slope_of_parameters_is_that_of_their_bits() -> None:
+    architecture = Architecture.of("small", 20, 20, 3)
+    parameters = some(architecture)[2].astype(np.float64)
+
+    def bits(vector: NDArray[np.float64]) -> float:
+        """At the best scale of each group, in units of its step: log2(2 e b) for each number."""
+        groups = [np.concatenate([vector[place] for place in places(architecture, name)]) for name in GROUPS]
+        return sum(len(group) * float(np.log2(2 * np.e * np.abs(group).mean())) for group in groups)
+
+    slope, each = bits_slope(architecture, parameters.astype(np.float32)), np.eye(architecture.parameters) * 1e-6
+    expected = [(bits(parameters + one) - bits(parameters - one)) / 2e-6 for one in each]
+    np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-3)
+
+
 def assert_equal(a: Fitted, b: Fitted) -> None:
     np.testing.assert_array_equal(a.parameters, b.parameters)
     for one, other in zip(a.latents, b.latents, strict=True):
@@ -175,6 +193,30 @@ def test_what_progress_raises_ends_the_work() -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=100, progress=listen)
     assert told == [(1, 100), (2, 100), (3, 100)]
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(100, 100 - fitting.AS_LONG_AS_WRITING), (1, fitting.LEAST)])
+def test_a_time_is_kept_by_the_clock(seconds: float, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = 0
+
+    class Slow(Fitter):
+        """Each iteration takes a second."""
+
+        def iterate(self, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
+            nonlocal passed
+            passed += 1
+            return super().iterate(iteration, parameters)
+
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(fitting, "Fitter", Slow)
+    monkeypatch.setattr(time, "monotonic", lambda: float(passed))
+    fit(
+        smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=9, seconds=seconds,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert passed == wanted + 1  # the last one looks what was reached
+    assert told == sorted(told)
+    assert (len(told), told[-1]) == (wanted, (1000, 1000))
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -6,6 +6,7 @@ is, from those before it; the *synthesis* makes pixels of the upsampled grids. `
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -30,9 +31,11 @@ from .stream import Stream
 TILE = 2048  # pixels: what an encoder takes; large, as each tile has networks of its own
 DEFAULT_QUALITY = 50.0
 DEFAULT_EFFORT = 5
-ITERATIONS = {1: 300, 2: 450, 3: 600, 4: 800, 5: 1000, 6: 1800, 7: 3000, 8: 6000, 9: 12000}  # by effort
+ITERATIONS = {1: 300, 2: 400, 3: 550, 4: 700, 5: 860, 6: 1500, 7: 2700, 8: 5400, 9: 10800}  # by effort, of `medium`
+AS_MANY = {"small": 1.35, "medium": 1.0, "large": 0.65}  # in the same time
 LAMBDA = 5e-2, 2.5e-5  # squared error that a bit per pixel is worth at quality 0 and 100: about .05 and 2.5 bits
-SMALL_BELOW = 1.2e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+SMALL_BELOW, LARGE_ABOVE = 1.2e6, 7e6  # pixels / sqrt(lambda), about in proportion to the bytes of a file
+LARGE_FROM = 2500  # iterations of `medium` that would be made in the time
 CONTINUED, CONTINUED_LEAST = 0.25, 150  # of the iterations where the picture was fitted at another quality just now
 SEED = 0
 
@@ -46,7 +49,10 @@ class FitCodec:
         """There are no weights; the host is not asked for anything."""
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
-        """Fit and code the image; the same bytes on any number of threads, on machines with the same instructions."""
+        """Fit and code the image; the same bytes on any number of threads, with the same instructions and NumPy.
+
+        Other ones wherever `seconds` says how long it may take.
+        """
         return self.continued(image, options)(DEFAULT_QUALITY if options.quality is None else options.quality)
 
     def continued(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
@@ -95,9 +101,12 @@ def lambda_of(quality: float) -> float:
     return float(np.exp(low + (high - low) * quality / 100))
 
 
-def preset_of(pixels: int, lmbda: float) -> str:
-    """Which networks a tile is worth: small ones where a file of few bytes would be much of them."""
-    return "small" if pixels * lmbda**-0.5 < SMALL_BELOW else "medium"
+def preset_of(pixels: int, lmbda: float, iterations: float) -> str:
+    """Which networks a tile is worth: larger ones the more bytes it has, and for large ones there must be time."""
+    size = pixels * lmbda**-0.5
+    if size < SMALL_BELOW:
+        return "small"
+    return "large" if size > LARGE_ABOVE and iterations >= LARGE_FROM else "medium"
 
 
 class _Encoding:
@@ -105,7 +114,7 @@ class _Encoding:
 
     def __init__(self, image: Image, options: EncodeOptions) -> None:
         self._image, self._threads = image, options.threads
-        self._steps = ITERATIONS[options.effort or DEFAULT_EFFORT]
+        self._steps, self._seconds = ITERATIONS[options.effort or DEFAULT_EFFORT], options.seconds
         self._grid = Grid(image.height, image.width, TILE)
         self._fitted: dict[Tile, tuple[Architecture, Fitted]] = {}
         self._alpha: list[bytes] | None = None
@@ -115,6 +124,7 @@ class _Encoding:
         image, grid = self._image, self._grid
         if self._alpha is None:
             self._alpha = _pack_alpha(image, grid)
+        self._ends = time.monotonic() + (self._seconds or 0)
         records = [self._encode_tile(number, tile, lambda_of(quality)) for number, tile in enumerate(grid)]
         return Payload(image.pixels.shape, image.depth, Layout(grid.size, records, self._alpha).chunks())
 
@@ -138,19 +148,27 @@ class _Encoding:
 
     def _fit(self, number: int, tile: Tile, pixels: Pixels, lmbda: float) -> Fitted:
         height, width, channels = pixels.shape
-        architecture = Architecture.of(preset_of(height * width, lmbda), height, width, channels)
+        preset = preset_of(height * width, lmbda, self._steps)
+        architecture = Architecture.of(preset, height, width, channels)
         known, before = self._fitted.get(tile, (None, None))
-        start, steps = None, self._steps
+        start, steps = None, round(self._steps * AS_MANY[preset])
         if before is not None and known == architecture:
             start, steps = before.start, max(round(CONTINUED * steps), min(CONTINUED_LEAST, steps))
         tiles = self._grid.rows * self._grid.columns
         samples = pixels.astype(np.float32) / np.float32((1 << self._image.depth) - 1)
         fitted = fit(
             samples, architecture, lmbda, steps, SEED, self._threads or cores(), start,
-            lambda done, total: tell(number * total + done, tiles * total),
+            lambda done, total: tell(number * total + done, tiles * total), self._seconds_for(number),
         )  # fmt: skip
         self._fitted[tile] = architecture, fitted
         return fitted
+
+    def _seconds_for(self, number: int) -> float | None:
+        """For this tile: its share of what is left, by pixels; None where an effort says how long."""
+        if self._seconds is None:
+            return None
+        left = [tile.y.size * tile.x.size for tile in self._grid][number:]
+        return max(self._ends - time.monotonic(), 0) * left[0] / sum(left)
 
 
 def _pack_alpha(image: Image, grid: Grid) -> list[bytes]:

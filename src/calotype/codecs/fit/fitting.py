@@ -1,14 +1,15 @@
 """Fits latents and networks to one picture: start, schedule and optimisers. The loops are the kernel's.
 
-Adam moves the latents (in the kernel) and the networks (here). Latents are soft-rounded with noise; temperature, noise
-and steps fall. In the last iterations latents are rounded and only the networks move.
+Adam moves the latents (in the kernel), SOAP the networks. Latents are soft-rounded with noise; temperature, noise and
+steps fall. In the last iterations latents are rounded and only the networks move.
 docs/explain/fit.md says what each part brings.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from .architecture import Architecture
 from .common import common_latents, common_parameters
 from .fitter import Fitter, Floats, Iteration
+from .network import bits_slope
+from .soap import Soap
 
 Listener = Callable[[int, int], None]  # called with the number of iterations that are done, and that of all
 
@@ -28,8 +31,6 @@ class Start:
     parameters: Floats
     latents: list[Floats] | None = None
     """Not rounded, grid 0 first; None: zeros."""
-    warm: bool = True
-    """Whether the parameters fit pictures already; then steps are smaller."""
 
 
 @dataclass(frozen=True)
@@ -50,45 +51,20 @@ class Fitted:
         return Start(self.parameters, [y.astype(np.float32) for y in self.latents])
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How steps, temperature and noise go; constants from tiles of the training set."""
-
-    latents: float
-    """Step of the latents at the start, in units of their rounding."""
-    networks: float
-    """Step of the networks at the start."""
-    temperature: tuple[float, float] = (0.3, 0.12)
-    noise: tuple[float, float] = (0.2, 0.1)
-    last: float = 0.1
-    """Share of the iterations that move only the networks."""
-    networks_last: float = 0.1
-    """Their step then, as a share of that at the start."""
-
-
-COLD = Schedule(latents=0.2, networks=0.01)
-WARM = Schedule(latents=0.2, networks=0.003)
+# Constants from tiles of the training set. Pairs are at the first and at the last iteration.
+TEMPERATURE = 0.3, 0.12  # of soft rounding
+NOISE = 0.2, 0.15
+LATENT_STEP = 0.2  # at first, in units of their rounding
+LATENT_DECAY = 0.8, 0.99  # of the moments of Adam
+NETWORK_STEP = 0.015  # at first
+STRIDE = 4  # every so many-th block of positions tells the networks' gradient
+LAST = 0.05  # share of the iterations that move only the networks
+LAST_STEP = 0.1  # of the networks then, as a share of that at first
 CANDIDATES = 3  # cold starts that are tried
 TRIED_FROM = 1000  # iterations from which on several are tried
-TRIAL = 0.03  # share of the iterations of each
-
-
-class Adam:
-    """Kingma and Ba 2015, for the networks."""
-
-    def __init__(self, size: int, decay: tuple[float, float] = (0.9, 0.99)) -> None:
-        self.decay = decay
-        self.first, self.second, self.count = np.zeros(size, np.float32), np.zeros(size, np.float32), 0
-
-    def step(self, parameters: Floats, gradient: Floats, size: float) -> Floats:
-        """The parameters after a step."""
-        first, second = self.decay
-        self.count += 1
-        self.first += (1 - first) * (gradient - self.first)
-        self.second += (1 - second) * (gradient * gradient - self.second)
-        root = np.sqrt(self.second / (1 - second**self.count))
-        moved: Floats = parameters - size / (1 - first**self.count) * self.first / (root + np.float32(1e-12))
-        return moved
+TRIAL = 0.03  # share of the work, for each
+LEAST = 30  # iterations, however short the time
+AS_LONG_AS_WRITING = 60  # iterations of one thread, which takes about 45 of them, and a reserve
 
 
 def cold_start(architecture: Architecture, seed: int) -> Start:
@@ -109,7 +85,7 @@ def cold_start(architecture: Architecture, seed: int) -> Start:
     uniform("B1", 0.5)
     uniform("B2", 0.1 / math.sqrt(a.hidden))
     part["M"][...] = random.uniform(0, 0.06, part["M"].shape)
-    return Start(vector, warm=False)
+    return Start(vector)
 
 
 def between(ends: tuple[float, float], share: float) -> float:
@@ -124,36 +100,41 @@ class _Run:
         self.fitter, self.lmbda, self.seed = fitter, lmbda, seed
         shapes = [fitter.architecture.grid(k) for k in range(fitter.architecture.grids)]
         fitter.latents = start.latents or [np.zeros(shape, np.float32) for shape in shapes]
-        self.schedule = WARM if start.warm else COLD
         self.parameters = start.parameters
-        self.adam = Adam(len(start.parameters))
+        self.soap = Soap(fitter.architecture)
         self.pixels = fitter.architecture.height * fitter.architecture.width
 
     def soft(self, share: float) -> float:
         """One iteration, `share` of them being done; returns the loss per pixel before it."""
-        s, count = self.schedule, self.adam.count + 1
+        count = self.soap.count + 1
         cosine = 0.5 + 0.5 * math.cos(math.pi * share)
-        decay = (0.9, 0.999)
         iteration = Iteration(
             lmbda=self.lmbda,
-            temperature=between(s.temperature, share),
-            noise=between(s.noise, share),
-            seed=(self.seed * 1_000_003 + count) % 2**32,
-            step=s.latents * cosine,
-            decay=decay,
-            correction=(1 - decay[0] ** count, 1 - decay[1] ** count),
+            temperature=between(TEMPERATURE, share),
+            noise=between(NOISE, share),
+            step=LATENT_STEP * cosine,
+            decay=LATENT_DECAY,
+            correction=(1 - LATENT_DECAY[0] ** count, 1 - LATENT_DECAY[1] ** count),
             epsilon=5 * self.lmbda,  # at the scale of the gradient
+            seed=self._seed,
+            stride=STRIDE,
         )
-        return self._step(iteration, s.networks * cosine)
+        return self._step(iteration, NETWORK_STEP * cosine)
 
     def hard(self, share: float) -> float:
         """One iteration of the networks alone."""
-        s = self.schedule
-        return self._step(Iteration(self.lmbda, hard=True), s.networks * s.networks_last * (1 - share))
+        iteration = Iteration(self.lmbda, hard=True, seed=self._seed, stride=STRIDE)
+        return self._step(iteration, NETWORK_STEP * LAST_STEP * (1 - share))
+
+    @property
+    def _seed(self) -> int:
+        """Of the noise, and of which blocks tell the networks' gradient."""
+        return (self.seed * 1_000_003 + self.soap.count + 1) % 2**32
 
     def _step(self, iteration: Iteration, size: float) -> float:
         loss, gradient = self.fitter.iterate(iteration, self.parameters)
-        self.parameters = self.adam.step(self.parameters, gradient, size)
+        gradient += self.lmbda * bits_slope(self.fitter.architecture, self.parameters)
+        self.parameters = self.soap.step(self.parameters, gradient, size)
         return self._per_pixel(loss.bits, loss.error)
 
     def _per_pixel(self, bits: float, error: float) -> float:
@@ -168,24 +149,55 @@ class _Run:
         )
 
 
-def _best_cold_start(fitter: Fitter, lmbda: float, trial: int, seed: int) -> Start:
-    """Of a few, each tried for so many iterations."""
+class _Pace:
+    """How far the work is: by iterations, or by the clock where there is a limit of seconds."""
+
+    def __init__(self, steps: int, seconds: float | None, writing: int, progress: Listener | None) -> None:
+        """`writing`: iterations that take as long as what comes behind the fit."""
+        self._steps, self._seconds, self._writing, self._progress = steps, seconds, writing, progress
+        self._started = self._first = time.monotonic()
+        self._done = 0
+
+    @property
+    def share(self) -> float:
+        """Of the work that is done, 1 at the end."""
+        if self._seconds is None:
+            return self._done / self._steps if self._steps else 1.0
+        now = time.monotonic()
+        each = (now - self._first) / max(self._done, 1)
+        least = max(self._seconds - self._writing * each, 1e-6)
+        return min((now - self._started) / least, self._done / LEAST, 1.0)
+
+    def until(self, share: float) -> Iterator[float]:
+        """For each iteration up to there, how much of the way to it is done."""
+        if not self._done:
+            self._first = time.monotonic()
+        begun = self.share
+        while (now := self.share) < share:
+            yield max(now - begun, 0) / (share - begun)
+            self._done += 1
+            if self._progress and self._seconds is None:
+                self._progress(self._done, self._steps)
+            elif self._progress:
+                self._progress(round(1000 * self.share), 1000)
+
+
+def _best_cold_start(fitter: Fitter, lmbda: float, pace: _Pace, seed: int) -> Start:
+    """Of a few, each tried for a while."""
     reached: list[tuple[float, Start]] = []
     for i in range(CANDIDATES):
         run = _Run(fitter, cold_start(fitter.architecture, seed + i), lmbda, seed)
-        loss = [run.soft(0.0) for _ in range(trial)][-1]
-        reached.append((loss, Start(run.parameters, fitter.latents, warm=False)))
+        loss = [run.soft(0.0) for _ in pace.until((i + 1) * TRIAL)][-1]
+        reached.append((loss, Start(run.parameters, fitter.latents)))
     return min(reached, key=lambda pair: pair[0])[1]
 
 
-def _first(picture: Floats, fitter: Fitter, lmbda: float, trial: int, seed: int) -> Start:
+def _first(picture: Floats, fitter: Fitter, lmbda: float, pace: _Pace | None, seed: int) -> Start:
     """The common networks where there are any of this shape, else cold ones: the best of a few if they may be tried."""
     parameters = common_parameters(fitter.architecture, lmbda)
     if parameters is not None:
         return Start(parameters, common_latents(picture, fitter.architecture, lmbda))
-    if trial:
-        return _best_cold_start(fitter, lmbda, trial, seed)
-    return cold_start(fitter.architecture, seed)
+    return _best_cold_start(fitter, lmbda, pace, seed) if pace else cold_start(fitter.architecture, seed)
 
 
 def fit(
@@ -197,6 +209,7 @@ def fit(
     threads: int = 1,
     start: Start | None = None,
     progress: Listener | None = None,
+    seconds: float | None = None,
 ) -> Fitted:
     """Fits latents and networks to a picture.
 
@@ -213,28 +226,23 @@ def fit(
     start : Start
         Where to begin; None begins with networks that fit many pictures, or cold where there are none of this shape.
     progress : callable
-        Told the number of iterations that are done and that of all. What it raises, and a KeyboardInterrupt, ends the
-        work at once.
+        Told how much is done and how much all is. What it raises, and a KeyboardInterrupt, ends the work at once.
+    seconds : float
+        In place of `steps`: so long on the clock, less what it will take to write the file, but `LEAST` iterations at
+        least. Then no result is the same twice.
 
     Raises
     ------
     MemoryError
         It takes about 130 bytes per pixel.
     """
+    pace = _Pace(steps, seconds, AS_LONG_AS_WRITING * threads, progress)
     fitter = Fitter(picture, architecture, threads)
-    done = 0
     if start is None:
-        trial = math.ceil(TRIAL * steps) if steps >= TRIED_FROM else 0
-        start = _first(picture, fitter, lmbda, trial, seed)
-        done = 0 if start.warm else CANDIDATES * trial
+        start = _first(picture, fitter, lmbda, pace if steps >= TRIED_FROM else None, seed)
     run = _Run(fitter, start, lmbda, seed)
-    last = round(run.schedule.last * steps)
-    soft = max(0, steps - done - last)
-    for i in range(soft + last):
-        if i < soft:
-            run.soft(i / soft)
-        else:
-            run.hard((i - soft) / last)
-        if progress:
-            progress(done + i + 1, steps)
+    for share in pace.until(1 - LAST):
+        run.soft(share)
+    for share in pace.until(1):
+        run.hard(share)
     return run.fitted()

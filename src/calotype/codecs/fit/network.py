@@ -26,6 +26,8 @@ STATE_BITS_MAX = 12
 BITS_MAX = 15  # of a group
 NUMBER_MAX = 32767
 SCALES = 97
+NAT = 1.442695  # bits
+SMALLEST_MEAN = 1e-3  # of the magnitudes of a group
 
 Integers = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -177,6 +179,17 @@ class Network:
 def places(architecture: Architecture, name: str) -> list[slice]:
     """Where a group's parts lie among the parameters."""
     return [architecture.slices[part] for part in GROUPS[name].parts]
+
+
+def bits_slope(architecture: Architecture, parameters: Floats) -> Floats:
+    """Of the bits that parameters cost by the parameters: 1 / b nats, b being the mean magnitude of a group."""
+    slope = np.sign(parameters)
+    for name in GROUPS:
+        parts = places(architecture, name)
+        mean = sum(float(np.abs(parameters[part]).sum()) for part in parts) / sum(p.stop - p.start for p in parts)
+        for part in parts:
+            slope[part] *= NAT / max(mean, SMALLEST_MEAN)
+    return slope
 
 
 def _best_scale(numbers: Integers) -> int:
