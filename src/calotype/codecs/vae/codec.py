@@ -360,7 +360,9 @@ class VAECodec:
         """Quality 0..100 -> rate position. Raises `Unsupported`."""
         if not self.recipe.variable_rate:
             if quality is not None:
-                raise Unsupported(f"vae.{self.recipe.name} has one rate; leave out quality and targets, or use vae.swift")
+                raise Unsupported(
+                    f"vae.{self.recipe.name} has one rate; leave out quality and target, or use vae.swift"
+                )
             return 0
         if quality is None:
             quality = self.recipe.default_quality or 50.0
