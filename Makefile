@@ -53,7 +53,7 @@ results: $(VENV)/.dev
 
 SURVEYED ?= 01 05 09 13 17 21
 survey: $(VENV)/.dev
-	$(BIN)/calotype bench $(SURVEYED:%=$(CALOTYPE_DATA)/eval/kodak/%.png) --survey --qualities 0,15,30,45,60,80 --rivals jpeg-420,webp,avif-444-s6,jxl-e7 -j 1 --out build/survey --page docs/explain/survey.md
+	$(BIN)/calotype bench $(SURVEYED:%=$(CALOTYPE_DATA)/eval/kodak/%.png) --survey --qualities 0,15,30,45,60,80 --codecs vae.factorized-compact,vae.hyperprior-compact,vae.hific-compact-gan,rnn.compact,vae.swift,fit.photo@1 --rivals jpeg-420,webp,avif-444-s6,jxl-e7 -j 1 --out build/survey --page docs/explain/survey.md
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-columns=min,median,ops
