@@ -60,6 +60,7 @@ def test_a_table_and_a_plot(tmp_path: Path) -> None:
     assert (tmp_path / "new/folder/surface.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_digits(tmp_path: Path) -> None:
     for package in ("torch", "sklearn", "matplotlib"):
         pytest.importorskip(package)

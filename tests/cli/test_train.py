@@ -71,7 +71,7 @@ from calotype.train import data
 data.TILE = 128
 from calotype.cli.app import main
 main(["train", "vae.swift", "--data", {str(tiles)!r}, "--out", {str(tmp_path)!r}, "--time", "1s", "--crop", "64",
-      "--late-crop", "64", "--batch", "1", "--half", "--init", {str(calotype.load("vae.swift").card.weights)!r}])
+      "--late-crop", "64", "--batch", "1", "--init", {str(calotype.load("vae.swift").card.weights)!r}])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

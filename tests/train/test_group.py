@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,7 @@ def train_in_processes(out: Path, batch: int, processes: int) -> Any:
     return torch.load(out / "result.pt")
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path) -> None:
     alone, together = (train_in_processes(tmp_path / str(n), 4 // n, n) for n in (1, 2))
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
