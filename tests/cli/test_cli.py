@@ -252,12 +252,12 @@ def test_what_is_no_size(text: str) -> None:
         parse_size(text)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("60s", 60), ("1.5 m", 90), (".5h", 1800)])
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("60s", 60), ("1.5 m", 90), (".5h", 1800), ("1h30m", 5400)])
 def test_times(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1", "1e3", "5d", "1m30s"])
+@pytest.mark.parametrize("text", ["", "s", "-1", "1e3", "5d", "m", "40m?", "90 60", "1.2.3"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_time(text)

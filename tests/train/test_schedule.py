@@ -7,7 +7,7 @@ import math
 import pytest
 
 from calotype.errors import Unsupported
-from calotype.train.schedule import WHOLE, Schedule, seconds
+from calotype.train.schedule import WHOLE, Schedule
 
 
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
@@ -49,10 +49,3 @@ def test_the_average_spans_few_steps_at_first() -> None:
 def test_impossible_choices_are_refused(choice: dict[str, float], message: str) -> None:
     with pytest.raises(Unsupported, match=message):
         Schedule(1.0, **choice)  # type: ignore[arg-type]
-
-
-def test_durations() -> None:
-    assert [seconds(text) for text in ("90s", "40m", "1h30m", "1.5h")] == [90, 2400, 5400, 5400]
-    for text in ("", "40", "m", "40m?", "4 m"):
-        with pytest.raises(Unsupported):
-            seconds(text)

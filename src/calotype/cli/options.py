@@ -80,12 +80,11 @@ def parse_size(text: str) -> int:
 
 
 def parse_time(text: str) -> float:
-    """Seconds: 90, 60s, 5m, 1.5h."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", text.strip())
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is not a time, such as 90, 60s, 5m or 1.5h")
-    number, unit = match.groups()
-    return float(number) * {"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+    """Seconds: 90, 60s, 5m, 1.5h, 1h30m."""
+    parts = re.findall(r"(\d+\.?\d*|\.\d+)\s*([smh]|$)", text.strip())
+    if not parts or "".join(number + unit for number, unit in parts) != re.sub(r"\s", "", text):
+        raise typer.BadParameter(f"{text!r} is not a time, such as 90, 60s, 5m or 1h30m")
+    return sum(float(number) * {"": 1, "s": 1, "m": 60, "h": 3600}[unit] for number, unit in parts)
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .failures import say
+from .options import parse_time
 
 
 def train(
@@ -66,14 +67,14 @@ def train(
 
     from ..train.loop import Progress, Run
     from ..train.loop import train as run_training
-    from ..train.schedule import Schedule, seconds
+    from ..train.schedule import Schedule
     from .progress import training_bar
 
     if threads:
         torch.set_num_threads(threads)
-    total = seconds(time)
+    total = parse_time(time)
     schedule = Schedule(total, rate=rate, anneal=anneal, batch=batch, crop=crop, late_crop=late_crop, rescale=rescale)
-    limit = seconds(stop_after) if stop_after else None
+    limit = parse_time(stop_after) if stop_after else None
     run = Run(
         model,
         data,

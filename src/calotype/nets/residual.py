@@ -42,3 +42,16 @@ class Block(nn.Module):
                 return x + self.mixer(x)  # type: ignore[no-any-return]
         x = x + self.spatial(x)
         return x + self.mixer(x)  # type: ignore[no-any-return]
+
+
+class Inner(nn.Sequential):
+    """Layers between those that hold pixels and latents: such as may compute in fewer digits in training."""
+
+    half_type: torch.dtype | None = None
+    """Type that convolutions compute in when training, if another than that of x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.half_type is None:
+            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
+        with torch.autocast(x.device.type, self.half_type):
+            return super().forward(x).float()  # type: ignore[no-any-return,no-untyped-call]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 from ..errors import Unsupported
@@ -15,15 +14,6 @@ WHOLE = 0  # in place of a crop's side: whole images, of any size
 LATE_CROPS = (512, 384)  # pixels, the preferred first
 LATE_BATCH = 6  # fewer crops than this see too few rates in a step
 AVERAGE_PART = 50  # the average spans about one in so many of the steps so far; a longer one lags behind
-UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-def seconds(text: str) -> float:
-    """Parse "90s", "40m", "1.5h" or "1h30m" into seconds. Raises `Unsupported`."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise Unsupported(f"{text!r} is not a duration; write it like 90s, 40m or 1h30m")
-    return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...nets.residual import Inner
 from .recipe import Recipe
 
 EPSILON = 1e-3  # of the variance, against division by zero; the authors' code
@@ -31,19 +32,6 @@ class ChannelNorm(nn.Module):
         """(b, channels, h, w) -> the same shape."""
         found = F.layer_norm(x.permute(0, 2, 3, 1), self.factor.shape, self.factor, self.shift, EPSILON)
         return found.permute(0, 3, 1, 2)
-
-
-class Inner(nn.Sequential):
-    """Layers between those that hold pixels and latents: such as may compute in fewer digits in training."""
-
-    half_type: torch.dtype | None = None
-    """Type that convolutions compute in when training, if another than that of x."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.half_type is None:
-            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
-        with torch.autocast(x.device.type, self.half_type):
-            return super().forward(x).float()  # type: ignore[no-any-return,no-untyped-call]
 
 
 class HiFiCAnalysis(nn.Module):

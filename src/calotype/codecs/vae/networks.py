@@ -18,7 +18,7 @@ from ...nets.exact import INDEX, SIGNED, ExactConv, halves
 from ...nets.fixed_point import ACTIVATION_BITS, ACTIVATION_MAX
 from ...nets.gdn import GDN
 from ...nets.rate import RateVectors
-from ...nets.residual import SLOPE, Block
+from ...nets.residual import SLOPE, Block, Inner
 from .hific import HiFiCAnalysis, HiFiCSynthesis
 from .recipe import Recipe
 from .scales import LATENT_UNIT
@@ -149,13 +149,10 @@ TRANSFORMS = {
 class HyperAnalysis(nn.Module):
     """Scaled latents to hyper-latents at 1/64; only the encoder runs it, so it may be a float network."""
 
-    half_type: torch.dtype | None = None
-    """Type that the layers compute in when training, if another than that of the latents."""
-
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         width = recipe.hyper_width
-        self.layers = nn.Sequential(
+        self.layers = Inner(
             nn.Conv2d(recipe.latents, width, 3, padding=1),
             nn.LeakyReLU(SLOPE),
             nn.PixelUnshuffle(2),
@@ -170,10 +167,7 @@ class HyperAnalysis(nn.Module):
     def forward(self, scaled: Tensor) -> Tensor:
         """(b, latents, h, w) -> z (b, hyper_latents, h/4, w/4), not yet rounded."""
         x = torch.sign(scaled) * torch.log1p(scaled.abs())
-        if self.half_type is None:
-            return self.layers(x)  # type: ignore[no-any-return]
-        with torch.autocast(x.device.type, self.half_type):
-            return self.layers(x).float()  # type: ignore[no-any-return]
+        return self.layers(x)  # type: ignore[no-any-return]
 
 
 class HyperSynthesis(nn.Module):

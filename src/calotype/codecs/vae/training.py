@@ -21,12 +21,11 @@ from ...nets.critic import critic_loss, deception
 from ...nets.ms_ssim import ms_ssim
 from ...nets.objective import Figures, Objective
 from ...nets.perceptual import Lpips, open_lpips
-from ...nets.residual import Block
+from ...nets.residual import Block, Inner
 from ...runtime.weights import Weights
 from .forward import as_shown, code, forward
 from .freeze import CRITIC, freeze, freeze_realism, thaw, thaw_realism
-from .hific import Inner
-from .networks import VAE, HyperAnalysis
+from .networks import VAE
 from .realism import Realism, doubt_realism, realism_loss, realism_samples
 from .recipe import HYPER_STRIDE, Recipe
 
@@ -151,7 +150,7 @@ class VAETraining:
 
         What surrounds them holds pixels and latents, which need the digits; so do exact networks and likelihoods.
         """
-        found = [module for module in model.modules() if isinstance(module, Block | Inner | HyperAnalysis)]
+        found = [module for module in model.modules() if isinstance(module, Block | Inner)]
         for module in found:
             module.half_type = torch.bfloat16
         return bool(found)
