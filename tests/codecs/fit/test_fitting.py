@@ -182,6 +182,11 @@ def test_the_loss_falls_and_goes_on_falling_from_where_it_stood() -> None:
     assert all(np.abs(grid).max() <= lib.FITTER_LATENT_MAX for grid in long.latents)
 
 
+def test_long_runs_end_cooler() -> None:
+    assert [fitting.longness(n) for n in (30, fitting.SHORT, fitting.LONG, 10**6)] == [0, 0, 1, 1]
+    assert 0.4 < fitting.longness(2700) < 0.5
+
+
 def test_what_progress_raises_ends_the_work() -> None:
     told: list[tuple[int, int]] = []
 

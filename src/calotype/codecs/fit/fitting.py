@@ -51,9 +51,12 @@ class Fitted:
         return Start(self.parameters, [y.astype(np.float32) for y in self.latents])
 
 
-# Constants from tiles of the training set. Pairs are at the first and at the last iteration.
-TEMPERATURE = 0.3, 0.12  # of soft rounding
-NOISE = 0.2, 0.15
+# Constants from tiles of the training set.
+SHORT, LONG = 1000, 8000  # iterations
+TEMPERATURE = 0.3  # of soft rounding, at first
+COOLEST = 0.12, 0.08  # at last, in a short run and in a long one
+EPSILON = 5.0, 0.5  # of Adam for latents, in lambda, the scale of their gradient: in a short run and in a long one
+NOISE = 0.2, 0.15  # at first and at last
 LATENT_STEP = 0.2  # at first, in units of their rounding
 LATENT_DECAY = 0.8, 0.99  # of the moments of Adam
 NETWORK_STEP = 0.015  # at first
@@ -93,6 +96,11 @@ def between(ends: tuple[float, float], share: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * share
 
 
+def longness(iterations: float) -> float:
+    """From 0 for `SHORT` runs to 1 for `LONG` ones, by the logarithm."""
+    return min(max(math.log(max(iterations, 1) / SHORT) / math.log(LONG / SHORT), 0.0), 1.0)
+
+
 class _Run:
     """A picture at work."""
 
@@ -104,18 +112,18 @@ class _Run:
         self.soap = Soap(fitter.architecture)
         self.pixels = fitter.architecture.height * fitter.architecture.width
 
-    def soft(self, share: float) -> float:
-        """One iteration, `share` of them being done; returns the loss per pixel before it."""
-        count = self.soap.count + 1
+    def soft(self, share: float, length: float) -> float:
+        """One of `length` iterations, `share` of them being done; returns the loss per pixel before it."""
+        count, long = self.soap.count + 1, longness(length)
         cosine = 0.5 + 0.5 * math.cos(math.pi * share)
         iteration = Iteration(
             lmbda=self.lmbda,
-            temperature=between(TEMPERATURE, share),
+            temperature=between((TEMPERATURE, between(COOLEST, long)), share),
             noise=between(NOISE, share),
             step=LATENT_STEP * cosine,
             decay=LATENT_DECAY,
             correction=(1 - LATENT_DECAY[0] ** count, 1 - LATENT_DECAY[1] ** count),
-            epsilon=5 * self.lmbda,  # at the scale of the gradient
+            epsilon=EPSILON[0] * (EPSILON[1] / EPSILON[0]) ** long * self.lmbda,
             seed=self._seed,
             stride=STRIDE,
         )
@@ -163,10 +171,24 @@ class _Pace:
         """Of the work that is done, 1 at the end."""
         if self._seconds is None:
             return self._done / self._steps if self._steps else 1.0
-        now = time.monotonic()
-        each = (now - self._first) / max(self._done, 1)
-        least = max(self._seconds - self._writing * each, 1e-6)
-        return min((now - self._started) / least, self._done / LEAST, 1.0)
+        return min((time.monotonic() - self._started) / self._for_fitting(), self._done / LEAST, 1.0)
+
+    @property
+    def length(self) -> float:
+        """Iterations that all will be, as far as can be told."""
+        if self._seconds is None:
+            return self._steps
+        return max(LEAST, self._for_fitting() / self._each) if self._done else LEAST
+
+    @property
+    def _each(self) -> float:
+        """Seconds of an iteration."""
+        return max(time.monotonic() - self._first, 1e-6) / max(self._done, 1)
+
+    def _for_fitting(self) -> float:
+        """Seconds of the limit that are left for it."""
+        assert self._seconds is not None
+        return max(self._seconds - self._writing * self._each, 1e-6)
 
     def until(self, share: float) -> Iterator[float]:
         """For each iteration up to there, how much of the way to it is done."""
@@ -187,7 +209,7 @@ def _best_cold_start(fitter: Fitter, lmbda: float, pace: _Pace, seed: int) -> St
     reached: list[tuple[float, Start]] = []
     for i in range(CANDIDATES):
         run = _Run(fitter, cold_start(fitter.architecture, seed + i), lmbda, seed)
-        loss = [run.soft(0.0) for _ in pace.until((i + 1) * TRIAL)][-1]
+        loss = [run.soft(0.0, pace.length) for _ in pace.until((i + 1) * TRIAL)][-1]
         reached.append((loss, Start(run.parameters, fitter.latents)))
     return min(reached, key=lambda pair: pair[0])[1]
 
@@ -242,7 +264,7 @@ def fit(
         start = _first(picture, fitter, lmbda, pace if steps >= TRIED_FROM else None, seed)
     run = _Run(fitter, start, lmbda, seed)
     for share in pace.until(1 - LAST):
-        run.soft(share)
+        run.soft(share, pace.length)
     for share in pace.until(1):
         run.hard(share)
     return run.fitted()
