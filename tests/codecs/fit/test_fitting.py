@@ -182,9 +182,29 @@ def test_the_loss_falls_and_goes_on_falling_from_where_it_stood() -> None:
     assert all(np.abs(grid).max() <= lib.FITTER_LATENT_MAX for grid in long.latents)
 
 
-def test_long_runs_end_cooler() -> None:
-    assert [fitting.longness(n) for n in (30, fitting.SHORT, fitting.LONG, 10**6)] == [0, 0, 1, 1]
-    assert 0.4 < fitting.longness(2700) < 0.5
+def test_long_runs_end_cooler_and_with_a_smaller_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Iteration] = []
+    monkeypatch.setattr(fitting, "SHORT", 20)
+    monkeypatch.setattr(fitting, "LONG", 80)
+    iterate = Fitter.iterate
+
+    def recorded(fitter: Fitter, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
+        made.append(iteration)
+        return iterate(fitter, iteration, parameters)
+
+    monkeypatch.setattr(Fitter, "iterate", recorded)
+
+    def last_soft(steps: int) -> Iteration:
+        made.clear()
+        fit(smooth(16, 16), Architecture.of("small", 16, 16, 3), RATE, steps)
+        return [iteration for iteration in made if not iteration.hard][-1]
+
+    short, middle, long = last_soft(20), last_soft(40), last_soft(80)
+    assert short.epsilon == pytest.approx(fitting.EPSILON[0] * RATE)
+    assert middle.epsilon == pytest.approx(np.sqrt(short.epsilon * long.epsilon))
+    assert long.epsilon == pytest.approx(fitting.EPSILON[1] * RATE)
+    assert fitting.COOLEST[0] <= short.temperature < 0.15
+    assert fitting.COOLEST[1] <= long.temperature < 0.09 < middle.temperature
 
 
 def test_what_progress_raises_ends_the_work() -> None:
