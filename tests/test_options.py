@@ -65,6 +65,7 @@ def test_the_command_line_has_a_flag_for_each(verb: str, options: type[EncodeOpt
         ({"seconds": 0}, "seconds 0: it must be 0.1 or more"),
         ({"seconds": 5, "effort": 5}, "only one of seconds and effort"),
         ({"seconds": 5, "target_psnr": 30}, "only one of seconds and target_psnr"),
+        ({"tune": "lpips"}, "tune 'lpips': it must be psnr or ms-ssim"),
     ],
     ids=str,
 )
@@ -75,7 +76,15 @@ def test_what_no_encoder_can_do_is_refused(options: dict[str, Any], message: str
 
 @pytest.mark.parametrize(
     "options",
-    [{"quality": True}, {"quality": "40"}, {"threads": None}, {"threads": 1.5}, {"lossless": "no"}, {"effort": 2.0}],
+    [
+        {"quality": True},
+        {"quality": "40"},
+        {"threads": None},
+        {"threads": 1.5},
+        {"lossless": "no"},
+        {"effort": 2.0},
+        {"tune": 1},
+    ],
     ids=str,
 )
 def test_values_of_another_type_are_refused(options: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Makes `codecs/fit/weights/starts.npz`: `python tools/fit_starts.py starts.npz train/photos-0[01].tar`.
 
-For each preset, one set of networks is fitted to crops of many pictures at once, each with latents of its own, for each
-class of lambda in turn; then least squares tell those latents from the pictures. About eight minutes of one core.
+For each preset and class of lambda, one set of networks is fitted to crops of many pictures at once, each with latents
+of its own; then least squares tell those latents from the pictures. About half an hour of one core.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import io
 import math
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +19,17 @@ import PIL.Image
 from calotype.codecs.fit.architecture import PRESETS, Architecture
 from calotype.codecs.fit.common import CLASSES, GRIDS, pyramid, surroundings
 from calotype.codecs.fit.fitter import Fitter, Floats, Iteration
-from calotype.codecs.fit.fitting import between, cold_start
+from calotype.codecs.fit.fitting import LATENT_DECAY, between, cold_start
+from calotype.codecs.fit.soap import Soap
 
 SIDE = 256
-CROPS = 20
-FIRST, NEXT = 100, 40  # times that each crop is seen for the first class of lambda, and for each further one
-ORDER = ((2, None), (1, 2), (0, 1), (3, 2))  # classes, and the class each goes on from
-DECAY = 0.9, 0.99
+CROPS = 60
+ROUNDS = 100  # times that each crop is seen
+BATCH = 30  # crops whose mean gradient moves the networks
+DECAY = 0.8, 0.9  # of the moments of SOAP
+NETWORK_STEP, LATENT_STEP = 0.015, 0.2  # at first
+TEMPERATURE, NOISE = (0.3, 0.15), (0.2, 0.15)  # at first and at last
 RIDGE = 5e-5  # of least squares
-
-
-class Adam:
-    """Kingma and Ba 2015."""
-
-    def __init__(self, size: int) -> None:
-        self.first, self.second, self.count = np.zeros(size, np.float32), np.zeros(size, np.float32), 0
-
-    def step(self, parameters: Floats, gradient: Floats, size: float) -> Floats:
-        """The parameters after a step."""
-        first, second = DECAY
-        self.count += 1
-        self.first += (1 - first) * (gradient - self.first)
-        self.second += (1 - second) * (gradient * gradient - self.second)
-        root = np.sqrt(self.second / (1 - second**self.count))
-        moved: Floats = parameters - size / (1 - first**self.count) * self.first / (root + np.float32(1e-12))
-        return moved
 
 
 def crops(archives: list[Path], random: np.random.Generator) -> list[Floats]:
@@ -58,30 +45,28 @@ def crops(archives: list[Path], random: np.random.Generator) -> list[Floats]:
     return found
 
 
-def learn(
-    fitters: list[Fitter], parameters: Floats, lmbda: float, rounds: int, cold: bool, random: np.random.Generator
-) -> Floats:
-    """The networks after each picture was seen so many times; the fitters keep the latents."""
-    adam = Adam(len(parameters))
-    temperature, noise = ((0.3, 0.15), (0.2, 0.06)) if cold else ((0.2, 0.125), (0.12, 0.06))
-    step, size = (0.2, 0.006) if cold else (0.1, 0.003)
-    for done in range(rounds):
-        share = done / rounds
+def learn(fitters: list[Fitter], lmbda: float, random: np.random.Generator) -> Floats:
+    """Networks for all pictures; the fitters keep the latents."""
+    architecture = fitters[0].architecture
+    parameters, optimiser = cold_start(architecture, 0).parameters, Soap(architecture, DECAY)
+    for done in range(ROUNDS):
+        share = done / ROUNDS
         cosine = 0.5 + 0.5 * math.cos(math.pi * share)
-        for i in random.permutation(len(fitters)):
+        for batch in random.permutation(len(fitters)).reshape(-1, BATCH):
             iteration = Iteration(
                 lmbda,
-                temperature=between(temperature, share),
-                noise=between(noise, share),
-                seed=int(random.integers(2**32)),
-                step=step * cosine + 0.01,
-                decay=DECAY,
-                correction=(1 - DECAY[0] ** (done + 1), 1 - DECAY[1] ** (done + 1)),
+                temperature=between(TEMPERATURE, share),
+                noise=between(NOISE, share),
+                step=LATENT_STEP * cosine + 0.005,
+                decay=LATENT_DECAY,
+                correction=(1 - LATENT_DECAY[0] ** (done + 1), 1 - LATENT_DECAY[1] ** (done + 1)),
                 epsilon=5 * lmbda,
             )
-            _, gradient = fitters[i].iterate(iteration, parameters)
-            begins = min(1.0, (adam.count + 1) / 50)
-            parameters = adam.step(parameters, gradient, size * cosine * begins + 2e-4)
+            gradients = [
+                fitters[i].iterate(replace(iteration, seed=int(random.integers(2**32))), parameters)[1] for i in batch
+            ]
+            begins = min(1.0, (optimiser.count + 1) / 30)
+            parameters = optimiser.step(parameters, np.mean(gradients, 0), NETWORK_STEP * cosine * begins + 1e-4)
     return parameters
 
 
@@ -104,26 +89,16 @@ def main() -> None:
     parser.add_argument("to", type=Path)
     parser.add_argument("archives", type=Path, nargs="+", help="tar files of pictures")
     arguments = parser.parse_args()
-    random = np.random.default_rng(7)
-    pictures = crops(arguments.archives, random)
+    pictures = crops(arguments.archives, np.random.default_rng(7))
     found: dict[str, Floats] = {}
     for preset, numbers in PRESETS.items():
         architecture = Architecture(SIDE, SIDE, 3, GRIDS, *numbers)
-        fitters = [Fitter(picture, architecture) for picture in pictures]
-        kept: dict[int | None, tuple[Floats, list[list[Floats]]]] = {}
-        for number, source in ORDER:
-            parameters = cold_start(architecture, 0).parameters
-            if source is not None:
-                parameters, latents = kept[source]
-                for fitter, grids in zip(fitters, latents, strict=True):
-                    fitter.latents = grids
-            rounds = FIRST if source is None else NEXT
-            parameters = learn(fitters, parameters, CLASSES[number], rounds, source is None, random)
-            kept[number] = parameters, [fitter.latents for fitter in fitters]
+        for number, lmbda in enumerate(CLASSES):
+            fitters = [Fitter(picture, architecture) for picture in pictures]
             name = "-".join(map(str, numbers)) + f".{number}"
-            found[f"{name}.networks"] = parameters
-            found[f"{name}.latents"] = least_squares(pictures, kept[number][1])
-            print(preset, CLASSES[number], flush=True)
+            found[f"{name}.networks"] = learn(fitters, lmbda, np.random.default_rng(1))
+            found[f"{name}.latents"] = least_squares(pictures, [fitter.latents for fitter in fitters])
+            print(preset, lmbda, flush=True)
     np.savez_compressed(arguments.to, **found)  # type: ignore[arg-type]
 
 

@@ -101,6 +101,8 @@ def encode(
     seconds
         In place of an effort and of a target, for models that fit (`fit`): as long on the clock. What comes of it
         depends on the machine and on what else it does; the same effort gives the same file.
+    tune
+        What a file of this size should be best in, for models that fit (`fit`): "psnr", the default, or "ms-ssim".
     threads
         Processor threads; 0 leaves it to the machine.
 

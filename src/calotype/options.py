@@ -35,6 +35,8 @@ class Flag:
     least: float | None = None
     most: float | None = None
     metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    """Values it has, where they are words."""
     served: bool = False
     """Whether every codec can be asked: the option is met outside the codec, or the codec may leave it to others."""
 
@@ -108,6 +110,14 @@ class EncodeOptions:
             help="As long on the clock, for each image: 90, 60s, 5m; in place of an effort, of models that fit.",
         ),
     )
+    tune: str | None = field(
+        default=None,
+        metadata=_flag(
+            "--tune",
+            choices=("psnr", "ms-ssim"),
+            help="What a file of this size should be best in, of models that fit: psnr (default) or ms-ssim.",
+        ),
+    )
     target_bytes: int | None = field(
         default=None,
         metadata=_flag(
@@ -168,6 +178,7 @@ class EncodeKeywords(TypedDict, total=False):
     max_error: int | None
     effort: int | None
     seconds: float | None
+    tune: str | None
     target_bytes: int | None
     target_bpp: float | None
     target_psnr: float | None
@@ -277,7 +288,7 @@ def _check_type(name: str, value: object, kind: str) -> None:
     elif kind.startswith(("int", "float")):
         fits = isinstance(value, Integral if kind.startswith("int") else Real) and not isinstance(value, bool)
     else:
-        fits = isinstance(value, bool) if kind == "bool" else isinstance(value, tuple)
+        fits = isinstance(value, {"bool": bool, "str | None": str}.get(kind, tuple))
     if not fits:
         raise WrongType(f"{name} is {kind.replace('|', 'or')}, not {value!r}")
 
@@ -287,7 +298,9 @@ def _check_ranges(options: EncodeOptions | DecodeOptions) -> None:
     for name, flag in flags(type(options)).items():
         value = getattr(options, name)
         _check_type(name, value, kinds[name])
-        if value is None or isinstance(value, (bool, tuple)):
+        if isinstance(value, str) and value not in flag.choices:
+            raise Unsupported(f"{name} {value!r}: it must be {' or '.join(flag.choices)}")
+        if value is None or isinstance(value, (bool, tuple, str)):
             continue
         too_small = flag.least is not None and not value >= flag.least  # `not` refuses NaN
         if too_small or (flag.most is not None and value > flag.most):

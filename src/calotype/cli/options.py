@@ -101,7 +101,9 @@ def _flag(options: type[EncodeOptions] | type[DecodeOptions], name: str) -> Any:
     flag, parser = flags(options)[name], _PARSERS.get(name)
     if parser is not None:
         return typer.Option(*flag.names, help=flag.help, metavar=flag.metavar, parser=parser)
-    return typer.Option(*flag.names, help=flag.help, min=flag.least, max=flag.most)
+    return typer.Option(
+        *flag.names, help=flag.help, min=flag.least, max=flag.most, metavar="|".join(flag.choices) or flag.metavar
+    )
 
 
 Threads = Annotated[int, _flag(DecodeOptions, "threads")]

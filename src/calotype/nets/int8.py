@@ -18,13 +18,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..runtime.onnx import load_onnxruntime
 from .export import SIGNIFICANT_BITS
+from .rounding import rounded_together
 
 OPSET = 18
 IR_VERSION = 9  # read by every ONNX Runtime since 1.16
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255
 MIDDLE = 128  # zero of activations of either sign
-DAMPING = 0.01  # of the mean second moment, added to each: what few tiles say of rare inputs is not to be trusted
 ONNX_RUNTIME = "com.microsoft"  # domain of its own operators
 
 Floats = npt.NDArray[np.float32]
@@ -134,26 +134,8 @@ def to_int8(weight: Floats, moments: Floats | None = None) -> tuple[npt.NDArray[
     rows = weight.reshape(len(weight), -1)
     scale = np.maximum(np.abs(rows).max(1) / WEIGHT_MAX, np.finfo(np.float32).tiny).astype(np.float32)
     steps = rows / scale[:, None]
-    integers = np.rint(steps if moments is None else _rounded_together(steps, moments)).astype(np.int8)
-    return integers.reshape(weight.shape), scale
-
-
-def _rounded_together(weight: Floats, moments: Floats) -> npt.NDArray[np.float64]:
-    """Weights (outputs, inputs) rounded one input after the other, where those to come make up for each error.
-
-    Frantar et al. 2023, "GPTQ", sec. 3: of the inverse of the moments its Cholesky factor holds all that is needed. The
-    strongest inputs come first, while there are many to make up for them.
-    """
-    moments = moments.astype(np.float64)
-    order = np.argsort(-np.diag(moments))
-    damped = moments[np.ix_(order, order)] + np.eye(len(order)) * (DAMPING * np.trace(moments) / len(order) + 1e-9)
-    factor = np.linalg.cholesky(np.linalg.inv(damped)).T
-    left, found = weight[:, order].astype(np.float64), np.empty(weight.shape)
-    for place, input in enumerate(order):
-        found[:, input] = np.clip(np.rint(left[:, place]), -WEIGHT_MAX, WEIGHT_MAX)
-        error = (left[:, place] - found[:, input]) / factor[place, place]
-        left[:, place:] -= np.outer(error, factor[place, place:])
-    return found
+    integers = np.rint(steps) if moments is None else rounded_together(steps, moments, WEIGHT_MAX)
+    return integers.reshape(weight.shape).astype(np.int8), scale
 
 
 def fit(ranges: Ranges) -> tuple[Floats, int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 import pytest
 
 import calotype
@@ -19,6 +21,7 @@ from calotype.codecs.fit.network import GROUPS, Decoder, Network, Rounded
 from calotype.codecs.fit.rounding import START, START_STATE_BITS, Rounding, squared_error, tame
 from calotype.codecs.fit.stream import Stream
 from calotype.errors import CorruptFile, Desync, Unsupported
+from calotype.evaluate.measure.ms_ssim import ms_ssim
 from calotype.image import Image, empty
 from calotype.options import EncodeOptions
 from calotype.parallel import heard_by
@@ -26,6 +29,7 @@ from calotype.tiled import open_record
 from tests.codecs.fit.drawn import drawn
 
 Texture = Callable[..., npt.NDArray[np.uint8]]
+SAMPLE = Path(__file__).parents[3] / "samples" / "coffee.png"
 
 
 @pytest.fixture
@@ -155,6 +159,25 @@ def test_another_quality_continues_the_first(
     assert payloads[1] != payloads[0]
 
 
+def test_tuned_for_similarity_it_is_more_similar() -> None:
+    pixels = np.asarray(PIL.Image.open(SAMPLE).convert("RGB"))[100:292, 200:392]
+    plain, tuned = (calotype.encode(pixels, 30, model="fit", effort=1, tune=tune) for tune in ("psnr", "ms-ssim"))
+    assert len(tuned) < len(plain)
+    assert ms_ssim(calotype.decode(tuned), pixels) > ms_ssim(calotype.decode(plain), pixels)
+
+
+def test_squared_error_is_what_it_is_tuned_for_unless_told(texture: Texture, small_tiles: None) -> None:
+    pixels = texture(40, 40, 3)
+    assert calotype.encode(pixels, 50, model="fit", tune="psnr") == calotype.encode(pixels, 50, model="fit")
+    with pytest.raises(Unsupported, match="takes no tune"):
+        calotype.encode(pixels, 50, model="vae.swift", tune="ms-ssim")
+
+
+def test_tiles_too_small_for_similarity_are_fitted_to_squared_error(texture: Texture, small_tiles: None) -> None:
+    pixels = texture(10, 40, 3)
+    assert calotype.encode(pixels, 50, model="fit", tune="ms-ssim") == calotype.encode(pixels, 50, model="fit")
+
+
 def test_the_ends_of_quality_are_lambdas() -> None:
     assert (fit.lambda_of(0), fit.lambda_of(100)) == pytest.approx(fit.LAMBDA)
     assert fit.lambda_of(50) == pytest.approx(np.sqrt(fit.LAMBDA[0] * fit.LAMBDA[1]))
@@ -179,6 +202,22 @@ def test_rounding_finds_what_costs_less() -> None:
     groups = {name: Rounded.of(architecture, parameters, name, START[name]) for name in GROUPS}
     at_first = cost(Network.of(architecture, groups, START_STATE_BITS))
     assert cost(Rounding(architecture, parameters, latents, pixels, 8, 1e-3).best()) < at_first
+
+
+def test_weights_of_residual_layers_are_rounded_together() -> None:
+    """So that what they give of a smooth picture is nearer to what unrounded ones give."""
+    architecture, random = Architecture(64, 64, 3, 7, 6, 2, 8), np.random.default_rng(2)
+    parameters = np.zeros(architecture.parameters, np.float32)
+    for part in GROUPS["residual"].parts:
+        parameters[architecture.slices[part]] = random.normal(0, 0.1, 81)
+    inputs = np.cumsum(random.normal(0, 0.1, (2000, 27)), 1)
+    moments = inputs.T @ inputs
+    errors = []
+    for known in (None, {"residual": moments}):
+        rounded = Rounded.of(architecture, parameters, "residual", 5, known)
+        off = rounded.numbers[:81] / 32 - parameters[architecture.slices["R1"]]
+        errors.append(np.square(inputs @ off.reshape(3, 27).T).mean())
+    assert errors[1] < errors[0] / 3
 
 
 def test_parameters_beyond_all_bounds_are_tamed() -> None:

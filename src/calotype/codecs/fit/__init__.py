@@ -7,6 +7,6 @@ INFO = CodecInfo(
     wire_version=1,
     lossless=False,
     depths=frozenset(range(8, 17)),
-    takes=frozenset({"quality", "region", "seconds"}),
+    takes=frozenset({"quality", "region", "seconds", "tune"}),
     efforts=frozenset(range(1, 10)),
 )

@@ -27,13 +27,15 @@ ENCODE = """
         double error;
     } fitter_loss;
     fitter *fitter_open(int height, int width, int channels, int grids, int neighbours, int features, int hidden,
-                        const int8_t *offsets, const float *picture);
+                        const int8_t *offsets);
+    void fitter_aim(fitter *f, const float *picture, const float *weight);
     int fitter_iterate(fitter *f, const fitter_settings *settings, const float *parameters, float *gradient,
                        fitter_loss *loss, int threads);
     void fitter_read(const fitter *f, int grid, float *latents);
     void fitter_write(fitter *f, int grid, const float *latents);
     void fitter_gradient(const fitter *f, int grid, float *gradient);
     void fitter_rounded(const fitter *f, int grid, float *latents);
+    void fitter_output(const fitter *f, int channel, float *samples);
     void fitter_close(fitter *f);
     void fitter_widest(int level);
 """

@@ -24,8 +24,9 @@ from . import INFO
 from .architecture import Architecture, grids_for
 from .fitting import Fitted, fit
 from .layout import Layout, pack_alpha, unpack_alpha
-from .network import Decoder, Network
+from .network import Decoder, Floats, Network
 from .rounding import Rounding
+from .similarity import WINDOW, Similarity
 from .stream import Stream
 
 TILE = 2048  # pixels: what an encoder takes; large, as each tile has networks of its own
@@ -115,6 +116,7 @@ class _Encoding:
     def __init__(self, image: Image, options: EncodeOptions) -> None:
         self._image, self._threads = image, options.threads
         self._steps, self._seconds = ITERATIONS[options.effort or DEFAULT_EFFORT], options.seconds
+        self._tune = options.tune
         self._grid = Grid(image.height, image.width, TILE)
         self._fitted: dict[Tile, tuple[Architecture, Fitted]] = {}
         self._alpha: list[bytes] | None = None
@@ -136,7 +138,7 @@ class _Encoding:
         fitted = self._fit(number, tile, pixels, lmbda)
         architecture = self._fitted[tile][0]
         latents = np.concatenate([grid.ravel() for grid in fitted.latents]).astype(np.int16)
-        network = Rounding(architecture, fitted.parameters, latents, pixels, depth, lmbda).best()
+        network = Rounding(architecture, fitted.parameters, latents, pixels, depth, lmbda, fitted.aim).best()
         stream, decoder = Stream(), Decoder(network, depth)
         network.put(stream)
         decoder.code(stream, latents)
@@ -159,9 +161,15 @@ class _Encoding:
         fitted = fit(
             samples, architecture, lmbda, steps, SEED, self._threads or cores(), start,
             lambda done, total: tell(number * total + done, tiles * total), self._seconds_for(number),
+            self._similarity(samples),
         )  # fmt: skip
         self._fitted[tile] = architecture, fitted
         return fitted
+
+    def _similarity(self, samples: Floats) -> Similarity | None:
+        """What a tile is fitted for where that is not squared error; a tile that holds no window has none."""
+        wanted = self._tune == "ms-ssim" and min(samples.shape[:2]) >= WINDOW
+        return Similarity(samples) if wanted else None
 
     def _seconds_for(self, number: int) -> float | None:
         """For this tile: its share of what is left, by pixels; None where an effort says how long."""

@@ -21,7 +21,7 @@ from .fitter import Floats
 
 GRIDS = 7  # of the networks in the file; coarser grids begin without effect
 CHANNELS = 3
-CLASSES = 1e-4, 4e-4, 1.6e-3, 6.4e-3  # of lmbda
+CLASSES = 2.5e-5, 1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.56e-2  # of lmbda
 
 Level = NDArray[np.float32]
 

@@ -44,7 +44,7 @@ class Loss(NamedTuple):
     bits: float
     """Ideal length of the latents."""
     error: float
-    """Squared error of samples in [0, 1], summed over pixels and channels."""
+    """Squared error of samples in [0, 1], weighted, summed over pixels and channels."""
 
 
 class Fitter:
@@ -60,19 +60,42 @@ class Fitter:
 
     def __init__(self, picture: Floats, architecture: Architecture, threads: int = 1) -> None:
         a = architecture
-        if picture.shape != (a.height, a.width, a.channels):
-            raise ValueError(f"a picture of {picture.shape} for an architecture of {(a.height, a.width, a.channels)}")
-        planes = np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32)
         offsets = np.array(NEIGHBOURS, dtype=np.int8)
         fitter = lib.fitter_open(
             a.height, a.width, a.channels, a.grids, a.neighbours, a.features, a.hidden,
-            ffi.from_buffer("int8_t[]", offsets), ffi.from_buffer("float[]", planes),
+            ffi.from_buffer("int8_t[]", offsets),
         )  # fmt: skip
         if fitter == ffi.NULL:
             raise MemoryError("no memory for the latents of a picture; smaller tiles need less")
         self._fitter = ffi.gc(fitter, lib.fitter_close)
         self._threads = max(1, threads)
         self.architecture = a
+        self.aim(picture)
+
+    def aim(self, picture: Floats, weight: Floats | None = None) -> None:
+        """What the latents should give from now on, as the constructor's picture.
+
+        Parameters
+        ----------
+        weight : float32 array [height, width]
+            Of the squared error of each pixel; None: 1.
+        """
+        a = self.architecture
+        weights = np.ones((a.height, a.width), np.float32) if weight is None else weight
+        if picture.shape != (a.height, a.width, a.channels) or weights.shape != picture.shape[:2]:
+            raise ValueError(f"a picture of {picture.shape}, weights of {weights.shape} for {a}")
+        planes = np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32)
+        weights = np.ascontiguousarray(weights, dtype=np.float32)
+        lib.fitter_aim(self._fitter, ffi.from_buffer("float[]", planes), ffi.from_buffer("float[]", weights))
+
+    @property
+    def output(self) -> Floats:
+        """What the latents of the last iteration gave [height, width, channels], not clipped."""
+        a = self.architecture
+        planes = np.empty((a.channels, a.height, a.width), np.float32)
+        for c, plane in enumerate(planes):
+            lib.fitter_output(self._fitter, c, ffi.from_buffer("float[]", plane))
+        return planes.transpose(1, 2, 0) + np.float32(0.5)
 
     def iterate(self, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
         """Loss of `parameters` and the latents, and its gradient by the parameters; then a step of the latents."""

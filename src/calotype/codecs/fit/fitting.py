@@ -19,6 +19,7 @@ from .architecture import Architecture
 from .common import common_latents, common_parameters
 from .fitter import Fitter, Floats, Iteration
 from .network import bits_slope
+from .similarity import Similarity
 from .soap import Soap
 
 Listener = Callable[[int, int], None]  # called with the number of iterations that are done, and that of all
@@ -34,6 +35,16 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """Squared error, weighted, from a picture: near enough to another loss to stand for it for a few iterations."""
+
+    picture: Floats
+    """[height, width, channels]."""
+    weight: Floats
+    """[height, width]."""
+
+
+@dataclass(frozen=True)
 class Fitted:
     """What a file of the codec holds, before the parameters are quantised."""
 
@@ -43,7 +54,9 @@ class Fitted:
     rate_bits: float
     """Ideal length of the latents."""
     mse: float
-    """Mean squared error of samples in [0, 1], not clipped."""
+    """Mean squared error of samples in [0, 1], not clipped; from `aim`, weighted, where there is one."""
+    aim: Aim | None = None
+    """What the picture was fitted to at last, in place of itself."""
 
     @property
     def start(self) -> Start:
@@ -67,6 +80,11 @@ CANDIDATES = 3  # cold starts that are tried
 TRIED_FROM = 1000  # iterations from which on several are tried
 TRIAL = 0.03  # share of the work, for each
 LEAST = 30  # iterations, however short the time
+AIM_FROM, AIM_EVERY = (
+    10,
+    5,
+)  # iterations, where similarity is fitted for: from when on, and how often, its slope is taken
+CAUTION = 4.0  # weights then, in those that the similarity itself has
 AS_LONG_AS_WRITING = 60  # iterations of one thread, which takes about 45 of them, and a reserve
 
 
@@ -104,8 +122,11 @@ def longness(iterations: float) -> float:
 class _Run:
     """A picture at work."""
 
-    def __init__(self, fitter: Fitter, start: Start, lmbda: float, seed: int) -> None:
-        self.fitter, self.lmbda, self.seed = fitter, lmbda, seed
+    def __init__(
+        self, fitter: Fitter, start: Start, lmbda: float, seed: int, similarity: Similarity | None = None
+    ) -> None:
+        self.fitter, self.lmbda, self.seed, self.similarity = fitter, lmbda, seed, similarity
+        self.aim: Aim | None = None
         shapes = [fitter.architecture.grid(k) for k in range(fitter.architecture.grids)]
         fitter.latents = start.latents or [np.zeros(shape, np.float32) for shape in shapes]
         self.parameters = start.parameters
@@ -140,21 +161,33 @@ class _Run:
         return (self.seed * 1_000_003 + self.soap.count + 1) % 2**32
 
     def _step(self, iteration: Iteration, size: float) -> float:
+        if self.similarity is not None and self.soap.count >= AIM_FROM and self.soap.count % AIM_EVERY == 0:
+            self._take_aim(self.similarity)
         loss, gradient = self.fitter.iterate(iteration, self.parameters)
         gradient += self.lmbda * bits_slope(self.fitter.architecture, self.parameters)
         self.parameters = self.soap.step(self.parameters, gradient, size)
         return self._per_pixel(loss.bits, loss.error)
+
+    def _take_aim(self, similarity: Similarity) -> None:
+        """Where weighted squared error has the slope of the loss for similarity, at what the last iteration gave."""
+        found, weight = self.fitter.output, similarity.weight * np.float32(CAUTION)
+        away = similarity.slope(found) / (2 * weight[..., None] / found.shape[2])
+        self.aim = Aim(found - away, weight)
+        self.fitter.aim(self.aim.picture, self.aim.weight)
 
     def _per_pixel(self, bits: float, error: float) -> float:
         return (error / self.fitter.architecture.channels + self.lmbda * bits) / self.pixels
 
     def fitted(self) -> Fitted:
         """What has been reached, latents rounded."""
-        loss, _ = self.fitter.iterate(Iteration(self.lmbda, hard=True), self.parameters)
+        hard = Iteration(self.lmbda, hard=True)
+        loss, _ = self.fitter.iterate(hard, self.parameters)
+        if self.similarity is not None:
+            self._take_aim(self.similarity)
+            loss, _ = self.fitter.iterate(hard, self.parameters)
         latents = [y.astype(np.int16) for y in self.fitter.rounded]
-        return Fitted(
-            latents, self.parameters, loss.bits, loss.error / (self.pixels * self.fitter.architecture.channels)
-        )
+        mse = loss.error / (self.pixels * self.fitter.architecture.channels)
+        return Fitted(latents, self.parameters, loss.bits, mse, self.aim)
 
 
 class _Pace:
@@ -232,6 +265,7 @@ def fit(
     start: Start | None = None,
     progress: Listener | None = None,
     seconds: float | None = None,
+    similarity: Similarity | None = None,
 ) -> Fitted:
     """Fits latents and networks to a picture.
 
@@ -252,6 +286,8 @@ def fit(
     seconds : float
         In place of `steps`: so long on the clock, less what it will take to write the file, but `LEAST` iterations at
         least. Then no result is the same twice.
+    similarity : Similarity
+        Of the picture, to be fitted for in place of squared error.
 
     Raises
     ------
@@ -260,9 +296,11 @@ def fit(
     """
     pace = _Pace(steps, seconds, AS_LONG_AS_WRITING * threads, progress)
     fitter = Fitter(picture, architecture, threads)
+    if similarity is not None:
+        fitter.aim(picture, similarity.weight)
     if start is None:
         start = _first(picture, fitter, lmbda, pace if steps >= TRIED_FROM else None, seed)
-    run = _Run(fitter, start, lmbda, seed)
+    run = _Run(fitter, start, lmbda, seed, similarity)
     for share in pace.until(1 - LAST):
         run.soft(share, pace.length)
     for share in pace.until(1):

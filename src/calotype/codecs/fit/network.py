@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import CorruptFile
+from ...nets.rounding import rounded_together
 from ._kernel import ffi, lib
 from .architecture import Architecture
 from .stream import Stream
@@ -33,6 +34,8 @@ Integers = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 Latents = npt.NDArray[np.int16]
 """All grids one after the other, from grid 0 on."""
+Moments = Mapping[str, npt.NDArray[np.float64]]
+"""Of some groups: second moments (inputs, inputs) of what each of their matrices is multiplied with."""
 
 
 class Group(NamedTuple):
@@ -70,9 +73,15 @@ class Rounded(NamedTuple):
     numbers: Integers
 
     @classmethod
-    def of(cls, architecture: Architecture, parameters: Floats, name: str, bits: int) -> Rounded:
-        whole = np.concatenate([parameters[place] for place in places(architecture, name)]).astype(np.float64)
-        numbers = np.clip(np.rint(whole * (1 << bits)), -NUMBER_MAX, NUMBER_MAX).astype(np.int32)
+    def of(
+        cls, architecture: Architecture, parameters: Floats, name: str, bits: int, moments: Moments | None = None
+    ) -> Rounded:
+        """Each to the nearest, or those of a row together where the moments of their inputs are known."""
+        parts = [parameters[place].astype(np.float64) * (1 << bits) for place in places(architecture, name)]
+        if moments and name in moments:
+            inputs = moments[name]
+            parts = [rounded_together(part.reshape(-1, len(inputs)), inputs, NUMBER_MAX).ravel() for part in parts]
+        numbers = np.clip(np.rint(np.concatenate(parts)), -NUMBER_MAX, NUMBER_MAX).astype(np.int32)
         return cls(bits, _best_scale(numbers), numbers)
 
 

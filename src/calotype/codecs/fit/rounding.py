@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ...errors import CorruptFile
 from .architecture import Architecture
+from .fitting import Aim
 from .network import CONTEXT, GROUPS, PICTURE, STATE_BITS_MAX, Decoder, Floats, Latents, Network, Rounded
 from .stream import Stream
 
@@ -48,11 +49,13 @@ class Rounding:
         pixels: Samples,
         depth: int,
         lmbda: float,
+        aim: Aim | None = None,
     ) -> None:
-        """Prepare; `pixels` (h, w, channels) are what the tile should be."""
+        """Prepare; `pixels` (h, w, channels) are what the tile should be, `aim` says what else they should be like."""
         self._architecture, self._latents, self._depth, self._lmbda = architecture, latents, depth, lmbda
         self._parameters = tame(architecture, parameters)
-        self._wanted = pixels.astype(np.int64)
+        self._wanted, self._aim = pixels.astype(np.int64), aim
+        self._moments = {"residual": _moments_around(pixels, depth)}
         self._costs: dict[tuple[int, ...], float] = {}
         self._rounded: dict[tuple[str, int], Rounded] = {}
 
@@ -76,7 +79,7 @@ class Rounding:
     def _network(self, bits: dict[str, int], state_bits: int) -> Network:
         for key in bits.items():
             if key not in self._rounded:
-                self._rounded[key] = Rounded.of(self._architecture, self._parameters, *key)
+                self._rounded[key] = Rounded.of(self._architecture, self._parameters, *key, self._moments)
         return Network.of(self._architecture, {name: self._rounded[name, bits[name]] for name in GROUPS}, state_bits)
 
     def _context_cost(self, bits: dict[str, int], state_bits: int) -> float:
@@ -91,7 +94,11 @@ class Rounding:
     def _picture_cost(self, bits: dict[str, int], state_bits: int) -> float:
         def cost(network: Network, stream: Stream) -> float:
             found = Decoder(network, self._depth).render(self._latents)
-            return squared_error(found, self._wanted, self._depth)
+            if self._aim is None:
+                return squared_error(found, self._wanted, self._depth)
+            a = self._architecture
+            off = found / np.float32((1 << self._depth) - 1) - self._aim.picture
+            return float(np.sum(off * off * self._aim.weight[..., None], dtype=np.float64)) / a.channels
 
         return self._cost(PICTURE, bits, state_bits, cost)
 
@@ -112,6 +119,14 @@ class Rounding:
             except CorruptFile:
                 self._costs[key] = float("inf")
         return self._costs[key]
+
+
+def _moments_around(pixels: Samples, depth: int) -> npt.NDArray[np.float64]:
+    """Of the 3 x 3 samples of each channel around every pixel: what the residual layers are given, nearly."""
+    picture = pixels / np.float32((1 << depth) - 1) - np.float32(0.5)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(picture, ((1, 1), (1, 1), (0, 0)), "edge"), (3, 3), (0, 1))
+    rows = (row.reshape(len(row), -1).astype(np.float64) for row in around)
+    return sum(row.T @ row for row in rows) / picture[..., 0].size  # type: ignore[no-any-return]
 
 
 def _descend(start: int, allowed: range, cost: Callable[[int], float]) -> int:

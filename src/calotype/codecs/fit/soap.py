@@ -16,7 +16,7 @@ MATRICES = (  # parts with the same outputs are one matrix, biases a column of i
     ("F0",), ("F1",), ("F2",), ("A1", "a1"), ("A2", "a2"), ("A3", "L"), ("b",), ("taps",),
     ("B1", "c1"), ("B2", "M", "c2"), ("R1", "r1"), ("R2", "r2"),
 )  # fmt: skip
-DECAY = 0.8, 0.8  # of Adam's moments
+DECAY = 0.8, 0.8  # of Adam's moments, for one picture
 BASIS_DECAY = 0.9
 BASIS_EVERY = 10  # steps
 FLOOR = 1e-2  # of the root of the second moment, as a share of that of the matrix
@@ -45,7 +45,8 @@ class _Side:
 class Soap:
     """Its state for one vector of parameters."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, decay: tuple[float, float] = DECAY) -> None:
+        self._decay = decay
         place, matrices = architecture.split(np.arange(architecture.parameters)), []
         for names in MATRICES:
             matrix = np.concatenate([place[name].reshape(len(place[name]), -1) for name in names], 1)
@@ -64,6 +65,7 @@ class Soap:
 
     def step(self, parameters: Floats, gradient: Floats, size: float) -> Floats:
         """The parameters after a step."""
+        first, second = self._decay
         self.count += 1
         g = np.zeros_like(self._first)
         g.flat[self._to] = gradient[self._from]
@@ -73,10 +75,10 @@ class Soap:
                 side.basis = np.linalg.eigh(side.mean)[1]
         left, right = self._left.basis, self._right.basis
         turned = left.swapaxes(1, 2) @ g @ right
-        self._first += (1 - DECAY[0]) * (g - self._first)
-        self._second += (1 - DECAY[1]) * (turned * turned - self._second)
-        moment = left.swapaxes(1, 2) @ self._first @ right / (1 - DECAY[0] ** self.count)
-        power = self._second / (1 - DECAY[1] ** self.count)
+        self._first += (1 - first) * (g - self._first)
+        self._second += (1 - second) * (turned * turned - self._second)
+        moment = left.swapaxes(1, 2) @ self._first @ right / (1 - first**self.count)
+        power = self._second / (1 - second**self.count)
         root = np.sqrt(power) + FLOOR * np.sqrt(power.sum((1, 2), keepdims=True) / self._sizes) + 1e-12
         direction = left @ (moment / root) @ right.swapaxes(1, 2)
         self._see(g, 1 - BASIS_DECAY)

@@ -61,6 +61,8 @@ def _value(word: str) -> tuple[str, Any]:
         return name, True
     if name == BOUND and not equals:
         return name, None
+    if _TYPES[name] == str | None:
+        return name, text
     try:
         return name, float(text) if _TYPES[name] == float | None else int(text)
     except ValueError:

@@ -24,7 +24,11 @@ static void lay_plane(plane *p, float *base, size_t *used, int height, int width
 static size_t lay_planes(fitter *f, float *base) {
     size_t used = 0;
     uint32_t start = 0;
-    for (int c = 0; c < f->channels; c++) lay_plane(&f->picture[c], base, &used, f->height, f->width);
+    for (int c = 0; c < f->channels; c++) {
+        lay_plane(&f->picture[c], base, &used, f->height, f->width);
+        lay_plane(&f->output[c], base, &used, f->height, f->width);
+    }
+    lay_plane(&f->weight, base, &used, f->height, f->width);
     for (int k = 0; k < f->grids; k++) {
         grid *g = &f->grid[k];
         plane *planes[] = {&g->latents, &g->first, &g->second, &g->rounded, &g->slope, &g->gradient};
@@ -282,7 +286,7 @@ static int run_phases(fitter *f, int threads) {
 /* --- what others call -------------------------------------------------------------------------------------------- */
 
 fitter *fitter_open(int height, int width, int channels, int grids, int neighbours, int features, int hidden,
-                    const int8_t *offsets, const float *picture) {
+                    const int8_t *offsets) {
     fitter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->height = height, f->width = width, f->channels = channels, f->grids = grids;
@@ -295,10 +299,15 @@ fitter *fitter_open(int height, int width, int channels, int grids, int neighbou
         return NULL;
     }
     lay_planes(f, f->floats);
-    for (int c = 0; c < channels; c++)
-        for (int r = 0; r < height; r++)
-            for (int n = 0; n < width; n++) row_of(&f->picture[c], r)[n] = *picture++ - 0.5f;
     return f;
+}
+
+void fitter_aim(fitter *f, const float *picture, const float *weight) {
+    for (int c = 0; c < f->channels; c++)
+        for (int r = 0; r < f->height; r++)
+            for (int n = 0; n < f->width; n++) row_of(&f->picture[c], r)[n] = *picture++ - 0.5f;
+    for (int r = 0; r < f->height; r++, weight += f->width)
+        memcpy(row_of(&f->weight, r), weight, (size_t)f->width * sizeof *weight);
 }
 
 int fitter_iterate(fitter *f, const fitter_settings *settings, const float *parameters, float *gradient,
@@ -325,6 +334,7 @@ static void copy_out(const plane *p, float *to) {
     for (int r = 0; r < p->height; r++) memcpy(to + (size_t)r * width, row_of(p, r), width * sizeof *to);
 }
 
+void fitter_output(const fitter *f, int channel, float *samples) { copy_out(&f->output[channel], samples); }
 void fitter_read(const fitter *f, int k, float *latents) { copy_out(&f->grid[k].latents, latents); }
 void fitter_rounded(const fitter *f, int k, float *latents) { copy_out(&f->grid[k].rounded, latents); }
 

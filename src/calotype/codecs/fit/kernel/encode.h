@@ -30,13 +30,16 @@ typedef struct {
 
 typedef struct {
     double bits;          /* of all latents */
-    double error;         /* squared, of samples in [0, 1], summed over pixels and channels */
+    double error;         /* squared, of samples in [0, 1], weighted, summed over pixels and channels */
 } fitter_loss;
 
-/* `offsets` [neighbours][2]: row and column of each; `picture` [channels][height][width] in [0, 1] is copied. Latents are
-   zero. NULL: no memory, or threads below 1. */
+/* `offsets` [neighbours][2]: row and column of each. Latents are zero. NULL: no memory. */
 fitter *fitter_open(int height, int width, int channels, int grids, int neighbours, int features, int hidden,
-                    const int8_t *offsets, const float *picture);
+                    const int8_t *offsets);
+
+/* What the latents should give from now on: `picture` [channels][height][width] in [0, 1], and `weight` [height][width] of
+   each pixel's squared error. Both are copied. */
+void fitter_aim(fitter *f, const float *picture, const float *weight);
 
 /* One iteration: the gradient of the loss for `parameters`, of the same length, and a step of the latents. The result
    does not depend on `threads`. */
@@ -49,6 +52,9 @@ void fitter_read(const fitter *f, int grid, float *latents);
 void fitter_write(fitter *f, int grid, const float *latents);
 void fitter_gradient(const fitter *f, int grid, float *gradient);
 void fitter_rounded(const fitter *f, int grid, float *latents);
+
+/* What the last iteration's latents gave in one channel [height][width], less 1/2. */
+void fitter_output(const fitter *f, int channel, float *samples);
 
 void fitter_close(fitter *f);
 

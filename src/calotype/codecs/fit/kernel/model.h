@@ -72,6 +72,8 @@ struct fitter {
     int offsets[NEIGHBOURS][2];
     grid grid[GRIDS];
     plane picture[CHANNELS];                          /* minus 1/2 */
+    plane weight;                                     /* of the squared error of each pixel */
+    plane output[CHANNELS];                           /* of the last iteration, minus 1/2 */
     plane up[GRIDS][GRIDS], up_gradient[GRIDS][GRIDS];  /* [channel][level]: of grid `channel` at the size of grid `level` */
     plane feature[FEATURE_GRIDS][FEATURES][GRIDS];    /* [grid][feature][level]: sum of the grids from `level` on */
     plane feature_gradient[FEATURE_GRIDS][FEATURES][GRIDS];

@@ -87,7 +87,7 @@ static void residual_row(const fitter *f, synthesis *s, int row) {
     }
 }
 
-/* The difference from the picture, and from it the loss's slope; returns its square. */
+/* The difference from the picture, and from it the loss's slope; returns its weighted square. */
 static double error_row(const fitter *f, synthesis *s, int row) {
     const int at = row % RING;
     const float *x[SHIFTED + WIDE];
@@ -97,15 +97,18 @@ static double error_row(const fitter *f, synthesis *s, int row) {
     layer(f->packed.residual[1], f->packed.residual_bias[1], TAPS_3X3 * f->channels, x, f->channels, e, KEEP, NULL, 0,
           f->width);
     for (int c = 0; c < f->channels; c++) {
-        const float *picture = row_of(&f->picture[c], row);
+        const float *picture = row_of(&f->picture[c], row), *weight = row_of(&f->weight, row);
+        float *output = row_of(&f->output[c], row);
         const float slope = 2.0f / (float)f->channels;
         lanes sum = splat(0);
         float sums[LANES];
         clear_after(f, e[c]);
         for (int n = 0; n < f->width; n += LANES) {
             const lanes off = load(e[c] + n) - load(picture + n); /* both are zero beyond the width */
-            sum += off * off;
-            store(e[c] + n, off * slope);
+            store(output + n, load(e[c] + n));
+            const lanes weighted = off * load(weight + n);
+            sum += off * weighted;
+            store(e[c] + n, weighted * slope);
         }
         store(sums, sum);
         for (int l = 0; l < LANES; l++) error += sums[l];
