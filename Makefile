@@ -38,6 +38,7 @@ demo: $(VENV)/.core
 	$(BIN)/calotype compare samples/coffee.png demo/coffee.png
 	$(BIN)/python samples/side_by_side.py samples/coffee.png demo/coffee.calo demo/side-by-side.png
 
+test: export OMP_NUM_THREADS = 1  # each worker has a core; more threads wait for each other
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS)
 

@@ -154,8 +154,11 @@ class Host:
         weights: Weights | None = None,
         engine: Engine | None = None,
         find: Callable[[str, bytes], Codec] | None = None,
+        device: str | None = None,
     ) -> None:
         self._weights, self._engine, self._find = weights, engine, find
+        self.device = device
+        """Where PyTorch should work, as `runtime.engine.resolve_device` names it; None: no PyTorch."""
 
     @property
     def weights(self) -> Weights:

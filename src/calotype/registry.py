@@ -228,7 +228,7 @@ def _open(codec: str, path: Path | None, digest: bytes, device: str | None, int8
         return open_codec(find_digest(codec, digest), device)
 
     made: Codec = importlib.import_module(f"{package(codec)}.codec").CODEC(
-        Host(weights, None if device is None else engine_on(device), part)
+        Host(weights, None if device is None else engine_on(device), part, device)
     )
     return made
 

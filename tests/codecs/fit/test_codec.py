@@ -173,6 +173,15 @@ def test_squared_error_is_what_it_is_tuned_for_unless_told(texture: Texture, sma
         calotype.encode(pixels, 50, model="vae.swift", tune="ms-ssim")
 
 
+def test_pytorch_can_do_the_fitting(texture: Texture, small_tiles: None) -> None:
+    pytest.importorskip("torch")
+    pixels = texture(40, 40, 3)
+    model = calotype.load("fit.photo", device="cpu")
+    data, usual = (calotype.encode(pixels, 50, model=which, effort=1) for which in (model, "fit"))
+    assert len(data) == pytest.approx(len(usual), rel=0.1)
+    assert psnr(calotype.decode(data), pixels) == pytest.approx(psnr(calotype.decode(usual), pixels), abs=2)
+
+
 def test_tiles_too_small_for_similarity_are_fitted_to_squared_error(texture: Texture, small_tiles: None) -> None:
     pixels = texture(10, 40, 3)
     assert calotype.encode(pixels, 50, model="fit", tune="ms-ssim") == calotype.encode(pixels, 50, model="fit")

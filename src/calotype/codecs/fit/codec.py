@@ -42,12 +42,13 @@ SEED = 0
 
 
 class FitCodec:
-    """Holds nothing but its options: a file has all that its pixels are made of."""
+    """Holds nothing but a device to fit on: a file has all that its pixels are made of."""
 
     info: ClassVar[CodecInfo] = INFO
 
     def __init__(self, host: Host | None = None) -> None:
-        """There are no weights; the host is not asked for anything."""
+        """There are no weights; the host only says whether PyTorch fits, on which device."""
+        self._device = None if host is None else host.device
 
     def encode(self, image: Image, options: EncodeOptions) -> Payload:
         """Fit and code the image; the same bytes on any number of threads, with the same instructions and NumPy.
@@ -58,7 +59,7 @@ class FitCodec:
 
     def continued(self, image: Image, options: EncodeOptions) -> Callable[[float], Payload]:
         """What fits at one quality after the other; from the second on it begins where it ended, and is quicker."""
-        return _Encoding(image, options).at
+        return _Encoding(image, options, self._device).at
 
     def count_bits(self, image: Image, options: EncodeOptions) -> float:
         """The size itself: what is fitted cannot be counted before it is."""
@@ -113,8 +114,8 @@ def preset_of(pixels: int, lmbda: float, iterations: float) -> str:
 class _Encoding:
     """An image, with what was fitted to its tiles last."""
 
-    def __init__(self, image: Image, options: EncodeOptions) -> None:
-        self._image, self._threads = image, options.threads
+    def __init__(self, image: Image, options: EncodeOptions, device: str | None) -> None:
+        self._image, self._threads, self._device = image, options.threads, device
         self._steps, self._seconds = ITERATIONS[options.effort or DEFAULT_EFFORT], options.seconds
         self._tune = options.tune
         self._grid = Grid(image.height, image.width, TILE)
@@ -161,7 +162,7 @@ class _Encoding:
         fitted = fit(
             samples, architecture, lmbda, steps, SEED, self._threads or cores(), start,
             lambda done, total: tell(number * total + done, tiles * total), self._seconds_for(number),
-            self._similarity(samples),
+            self._similarity(samples), self._device,
         )  # fmt: skip
         self._fitted[tile] = architecture, fitted
         return fitted

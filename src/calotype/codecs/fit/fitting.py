@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from .fitter import Fitter, Floats, Iteration
 from .network import bits_slope
 from .similarity import Similarity
 from .soap import Soap
+
+if TYPE_CHECKING:
+    from .torch_fitter import TorchFitter
 
 Listener = Callable[[int, int], None]  # called with the number of iterations that are done, and that of all
 
@@ -123,7 +127,7 @@ class _Run:
     """A picture at work."""
 
     def __init__(
-        self, fitter: Fitter, start: Start, lmbda: float, seed: int, similarity: Similarity | None = None
+        self, fitter: Fitter | TorchFitter, start: Start, lmbda: float, seed: int, similarity: Similarity | None = None
     ) -> None:
         self.fitter, self.lmbda, self.seed, self.similarity = fitter, lmbda, seed, similarity
         self.aim: Aim | None = None
@@ -237,7 +241,7 @@ class _Pace:
                 self._progress(round(1000 * self.share), 1000)
 
 
-def _best_cold_start(fitter: Fitter, lmbda: float, pace: _Pace, seed: int) -> Start:
+def _best_cold_start(fitter: Fitter | TorchFitter, lmbda: float, pace: _Pace, seed: int) -> Start:
     """Of a few, each tried for a while."""
     reached: list[tuple[float, Start]] = []
     for i in range(CANDIDATES):
@@ -247,12 +251,18 @@ def _best_cold_start(fitter: Fitter, lmbda: float, pace: _Pace, seed: int) -> St
     return min(reached, key=lambda pair: pair[0])[1]
 
 
-def _first(picture: Floats, fitter: Fitter, lmbda: float, pace: _Pace | None, seed: int) -> Start:
+def _first(picture: Floats, fitter: Fitter | TorchFitter, lmbda: float, pace: _Pace | None, seed: int) -> Start:
     """The common networks where there are any of this shape, else cold ones: the best of a few if they may be tried."""
     parameters = common_parameters(fitter.architecture, lmbda)
     if parameters is not None:
         return Start(parameters, common_latents(picture, fitter.architecture, lmbda))
     return _best_cold_start(fitter, lmbda, pace, seed) if pace else cold_start(fitter.architecture, seed)
+
+
+def _fitter_on(device: str, picture: Floats, architecture: Architecture) -> TorchFitter:
+    from .torch_fitter import TorchFitter
+
+    return TorchFitter(picture, architecture, device)
 
 
 def fit(
@@ -266,6 +276,7 @@ def fit(
     progress: Listener | None = None,
     seconds: float | None = None,
     similarity: Similarity | None = None,
+    device: str | None = None,
 ) -> Fitted:
     """Fits latents and networks to a picture.
 
@@ -288,6 +299,8 @@ def fit(
         least. Then no result is the same twice.
     similarity : Similarity
         Of the picture, to be fitted for in place of squared error.
+    device : str
+        Where PyTorch does the kernel's work.
 
     Raises
     ------
@@ -295,7 +308,7 @@ def fit(
         It takes about 130 bytes per pixel.
     """
     pace = _Pace(steps, seconds, AS_LONG_AS_WRITING * threads, progress)
-    fitter = Fitter(picture, architecture, threads)
+    fitter = _fitter_on(device, picture, architecture) if device else Fitter(picture, architecture, threads)
     if similarity is not None:
         fitter.aim(picture, similarity.weight)
     if start is None:
