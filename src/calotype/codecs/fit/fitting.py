@@ -84,11 +84,8 @@ CANDIDATES = 3  # cold starts that are tried
 TRIED_FROM = 1000  # iterations from which on several are tried
 TRIAL = 0.03  # share of the work, for each
 LEAST = 30  # iterations, however short the time
-AIM_FROM, AIM_EVERY = (
-    10,
-    5,
-)  # iterations, where similarity is fitted for: from when on, and how often, its slope is taken
-CAUTION = 4.0  # weights then, in those that the similarity itself has
+AIM_FROM, AIM_EVERY = 10, 5  # iterations: from when on, and how often, the slope of similarity is taken
+CAUTION = 4.0  # weights that go with it, in those that similarity has of noise
 AS_LONG_AS_WRITING = 60  # iterations of one thread, which takes about 45 of them, and a reserve
 
 
