@@ -36,6 +36,8 @@ class Start:
     parameters: Floats
     latents: list[Floats] | None = None
     """Not rounded, grid 0 first; None: zeros."""
+    cold: bool = False
+    """Whether it knows nothing, so that first steps can be large."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ TEMPERATURE = 0.3  # of soft rounding, at first
 COOLEST = 0.12, 0.08  # at last, in a short run and in a long one
 EPSILON = 5.0, 0.5  # of Adam for latents, in lambda, the scale of their gradient: in a short run and in a long one
 NOISE = 0.2, 0.15  # at first and at last
-LATENT_STEP = 0.2  # at first, in units of their rounding
+LATENT_STEP = 0.2  # at most, in units of their rounding
 LATENT_DECAY = 0.8, 0.99  # of the moments of Adam
-NETWORK_STEP = 0.015  # at first
+NETWORK_STEP = 0.015  # likewise
+GENTLE = 30, 60  # iterations in which the steps of networks and of latents grow to that, unless it begins cold
 STRIDE = 4  # every so many-th block of positions tells the networks' gradient
 LAST = 0.05  # share of the iterations that move only the networks
 LAST_STEP = 0.1  # of the networks then, as a share of that at first
@@ -107,7 +110,7 @@ def cold_start(architecture: Architecture, seed: int) -> Start:
     uniform("B1", 0.5)
     uniform("B2", 0.1 / math.sqrt(a.hidden))
     part["M"][...] = random.uniform(0, 0.06, part["M"].shape)
-    return Start(vector)
+    return Start(vector, cold=True)
 
 
 def between(ends: tuple[float, float], share: float) -> float:
@@ -130,7 +133,7 @@ class _Run:
         self.aim: Aim | None = None
         shapes = [fitter.architecture.grid(k) for k in range(fitter.architecture.grids)]
         fitter.latents = start.latents or [np.zeros(shape, np.float32) for shape in shapes]
-        self.parameters = start.parameters
+        self.parameters, self._gentle = start.parameters, (1, 1) if start.cold else GENTLE
         self.soap = Soap(fitter.architecture)
         self.pixels = fitter.architecture.height * fitter.architecture.width
 
@@ -138,18 +141,19 @@ class _Run:
         """One of `length` iterations, `share` of them being done; returns the loss per pixel before it."""
         count, long = self.soap.count + 1, longness(length)
         cosine = 0.5 + 0.5 * math.cos(math.pi * share)
+        networks, latents = (cosine * min(1.0, count / gentle) for gentle in self._gentle)
         iteration = Iteration(
             lmbda=self.lmbda,
             temperature=between((TEMPERATURE, between(COOLEST, long)), share),
             noise=between(NOISE, share),
-            step=LATENT_STEP * cosine,
+            step=LATENT_STEP * latents,
             decay=LATENT_DECAY,
             correction=(1 - LATENT_DECAY[0] ** count, 1 - LATENT_DECAY[1] ** count),
             epsilon=EPSILON[0] * (EPSILON[1] / EPSILON[0]) ** long * self.lmbda,
             seed=self._seed,
             stride=STRIDE,
         )
-        return self._step(iteration, NETWORK_STEP * cosine)
+        return self._step(iteration, NETWORK_STEP * networks)
 
     def hard(self, share: float) -> float:
         """One iteration of the networks alone."""
