@@ -183,17 +183,25 @@ def test_the_loss_falls_and_goes_on_falling_from_where_it_stood() -> None:
     assert all(np.abs(grid).max() <= lib.FITTER_LATENT_MAX for grid in long.latents)
 
 
-def test_long_runs_end_cooler_and_with_a_smaller_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Iteration] = []
-    monkeypatch.setattr(fitting, "SHORT", 20)
-    monkeypatch.setattr(fitting, "LONG", 80)
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Iteration]:
+    """All iterations, as they are made."""
+    seen: list[Iteration] = []
     iterate = Fitter.iterate
 
     def recorded(fitter: Fitter, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
-        made.append(iteration)
+        seen.append(iteration)
         return iterate(fitter, iteration, parameters)
 
     monkeypatch.setattr(Fitter, "iterate", recorded)
+    return seen
+
+
+def test_long_runs_end_cooler_and_with_a_smaller_epsilon(
+    made: list[Iteration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "SHORT", 20)
+    monkeypatch.setattr(fitting, "LONG", 80)
 
     def last_soft(steps: int) -> Iteration:
         made.clear()
@@ -206,6 +214,25 @@ def test_long_runs_end_cooler_and_with_a_smaller_epsilon(monkeypatch: pytest.Mon
     assert long.epsilon == pytest.approx(fitting.EPSILON[1] * RATE)
     assert fitting.COOLEST[0] <= short.temperature < 0.15
     assert fitting.COOLEST[1] <= long.temperature < 0.09 < middle.temperature
+
+
+def test_steps_grow_from_small_ones_unless_nothing_is_known(made: list[Iteration]) -> None:
+    architecture, steps = Architecture.of("small", 16, 16, 3), 1000 * fitting.GENTLE[1]
+    for start, growing in ((None, True), (cold_start(architecture, 0), False)):
+        made.clear()
+        with pytest.raises(KeyboardInterrupt):
+            fit(smooth(16, 16), architecture, RATE, steps, start=start, progress=stop_after(fitting.GENTLE[1]))
+        sizes = [iteration.step / fitting.LATENT_STEP for iteration in made]
+        expected = [(i + 1) / fitting.GENTLE[1] if growing else 1 for i in range(fitting.GENTLE[1])]
+        assert sizes == pytest.approx(expected, rel=1e-3)
+
+
+def stop_after(count: int) -> fitting.Listener:
+    def listen(done: int, total: int) -> None:
+        if done == count:
+            raise KeyboardInterrupt
+
+    return listen
 
 
 def test_what_progress_raises_ends_the_work() -> None:
