@@ -3,8 +3,8 @@
 For each preset and class of lambda, one set of networks is fitted to crops of many pictures at once, each with latents
 of its own; then least squares tell those latents from the pictures. About half an hour of one core.
 
-The shipped file has the classes 1e-4 (but of `large`), 4e-4 and 1.6e-3 from an earlier recipe, as they measured better on
-Kodak: docs/explain/fit.md.
+The shipped file has the classes 1e-4 (but of `large`), 4e-4 and 1.6e-3 from an earlier recipe, as they measured better$
+on Kodak: docs/explain/fit.md.
 """
 
 from __future__ import annotations

@@ -65,4 +65,4 @@ def test_it_is_a_better_start_than_chance(preset: str) -> None:
 
     warm = fit(picture, architecture, RATE, steps=30)
     cold = fit(picture, architecture, RATE, steps=30, start=cold_start(architecture, 0))
-    assert loss(warm) < 0.5 * loss(cold)
+    assert loss(warm) < 0.7 * loss(cold)

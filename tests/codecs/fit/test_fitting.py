@@ -227,6 +227,12 @@ def test_steps_grow_from_small_ones_unless_nothing_is_known(made: list[Iteration
         assert sizes == pytest.approx(expected, rel=1e-3)
 
 
+def test_steps_grow_in_a_part_of_short_runs(made: list[Iteration]) -> None:
+    fit(smooth(16, 16), Architecture.of("small", 16, 16, 3), RATE, 50)
+    shares = [iteration.step / fitting.LATENT_STEP for iteration in made[:10]]
+    assert shares == pytest.approx([(i + 1) / 10 for i in range(10)], rel=0.1)
+
+
 def stop_after(count: int) -> fitting.Listener:
     def listen(done: int, total: int) -> None:
         if done == count:

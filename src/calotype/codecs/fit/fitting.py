@@ -80,6 +80,7 @@ LATENT_STEP = 0.2  # at most, in units of their rounding
 LATENT_DECAY = 0.8, 0.99  # of the moments of Adam
 NETWORK_STEP = 0.015  # likewise
 GENTLE = 30, 60  # iterations in which the steps of networks and of latents grow to that, unless it begins cold
+GENTLE_SHARE = 0.1, 0.2  # of all iterations, at most
 STRIDE = 4  # every so many-th block of positions tells the networks' gradient
 LAST = 0.05  # share of the iterations that move only the networks
 LAST_STEP = 0.1  # of the networks then, as a share of that at first
@@ -133,7 +134,7 @@ class _Run:
         self.aim: Aim | None = None
         shapes = [fitter.architecture.grid(k) for k in range(fitter.architecture.grids)]
         fitter.latents = start.latents or [np.zeros(shape, np.float32) for shape in shapes]
-        self.parameters, self._gentle = start.parameters, (1, 1) if start.cold else GENTLE
+        self.parameters, self._cold = start.parameters, start.cold
         self.soap = Soap(fitter.architecture)
         self.pixels = fitter.architecture.height * fitter.architecture.width
 
@@ -141,7 +142,8 @@ class _Run:
         """One of `length` iterations, `share` of them being done; returns the loss per pixel before it."""
         count, long = self.soap.count + 1, longness(length)
         cosine = 0.5 + 0.5 * math.cos(math.pi * share)
-        networks, latents = (cosine * min(1.0, count / gentle) for gentle in self._gentle)
+        grown = [count / min(most, part * length) for most, part in zip(GENTLE, GENTLE_SHARE, strict=True)]
+        networks, latents = (cosine if self._cold else cosine * min(1.0, part) for part in grown)
         iteration = Iteration(
             lmbda=self.lmbda,
             temperature=between((TEMPERATURE, between(COOLEST, long)), share),
