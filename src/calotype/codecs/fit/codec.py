@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...codec import Carried, CodecInfo, Host, Payload
-from ...errors import Desync
+from ...errors import Desync, Unsupported
 from ...image import Image, Pixels
 from ...options import DecodeOptions, EncodeOptions
 from ...parallel import cores, tell
@@ -118,6 +118,8 @@ class _Encoding:
         self._image, self._threads, self._device = image, options.threads, device
         self._steps, self._seconds = ITERATIONS[options.effort or DEFAULT_EFFORT], options.seconds
         self._tune = options.tune
+        if self._tune == "ms-ssim" and min(image.height, image.width) < WINDOW:
+            raise Unsupported(f"MS-SSIM has windows of {WINDOW} pixels a side; leave out tune for so small an image")
         self._grid = Grid(image.height, image.width, TILE)
         self._fitted: dict[Tile, tuple[Architecture, Fitted]] = {}
         self._alpha: list[bytes] | None = None
@@ -168,7 +170,7 @@ class _Encoding:
         return fitted
 
     def _similarity(self, samples: Floats) -> Similarity | None:
-        """What a tile is fitted for where that is not squared error; a tile that holds no window has none."""
+        """What a tile is fitted for where that is not squared error; a rest beside whole tiles may hold no window."""
         wanted = self._tune == "ms-ssim" and min(samples.shape[:2]) >= WINDOW
         return Similarity(samples) if wanted else None
 

@@ -308,7 +308,7 @@ def fit(
     Raises
     ------
     MemoryError
-        It takes about 130 bytes per pixel.
+        It takes about 150 bytes per pixel.
     """
     pace = _Pace(steps, seconds, AS_LONG_AS_WRITING * threads, progress)
     fitter = _fitter_on(device, picture, architecture) if device else Fitter(picture, architecture, threads)
