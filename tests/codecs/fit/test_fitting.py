@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,14 +54,17 @@ def smooth(height: int, width: int) -> Floats:
     ],
     ids=["small", "grey", "large", "narrow", "one pixel"],
 )
+@pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
 @pytest.mark.usefixtures("instructions")
-def test_gradients_are_those_of_pytorch(architecture: Architecture) -> None:
+def test_gradients_are_those_of_pytorch(architecture: Architecture, hard: bool) -> None:
     torch = pytest.importorskip("torch")
     from calotype.codecs.fit.torch_fitter import TorchFitter
 
     picture, latents, parameters = some(architecture)
     weight = np.random.default_rng(3).random(picture.shape[:2]).astype(np.float32)
-    iteration = Iteration(RATE, temperature=0.3, noise=0.2, seed=7, step=0.1, correction=(0.1, 0.001), epsilon=0.05)
+    iteration = Iteration(
+        RATE, hard=hard, temperature=0.3, noise=0.2, seed=7, step=0.1, correction=(0.1, 0.001), epsilon=0.05
+    )
     fitters: list[Fitter | TorchFitter] = [
         Fitter(picture, architecture, threads=2),
         TorchFitter(picture, architecture, "cpu", torch.float64),
@@ -78,9 +82,26 @@ def test_gradients_are_those_of_pytorch(architecture: Architecture) -> None:
         values |= {f"gradient {k}": grid for k, grid in enumerate(each.gradient)}
         values |= {f"moved {k}": grid for k, grid in enumerate(each.latents)}
         values |= {f"rounded {k}": grid for k, grid in enumerate(each.rounded)}
-        values["output"] = each.output
+        values |= {f"bits {k}": grid for k, grid in enumerate(each.bits)}
+        values |= {"output": each.output, "errors": each.errors}
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=0, atol=FLOAT32 * np.abs(value).max() + 1e-12, err_msg=name)
+
+
+@pytest.mark.usefixtures("instructions")
+def test_the_loss_alone_is_that_of_whole_iterations() -> None:
+    architecture = Architecture.of("small", 70, 45, 3)
+    picture, latents, parameters = some(architecture)
+    fitter = Fitter(picture, architecture)
+    fitter.latents = latents
+    for hard in (False, True):
+        iteration = Iteration(RATE, hard=hard, noise=0.2, seed=7)
+        alone, _ = fitter.iterate(replace(iteration, only_loss=True, step=1.0), parameters)
+        for found, latent in zip(fitter.latents, latents, strict=True):
+            np.testing.assert_array_equal(found, latent)
+        assert alone == fitter.iterate(iteration, parameters)[0]
+        assert sum(float(grid.sum(dtype=np.float64)) for grid in fitter.bits) == pytest.approx(alone.bits)
+        assert float(fitter.errors.sum(dtype=np.float64)) == pytest.approx(alone.error)
 
 
 @pytest.mark.usefixtures("instructions")
@@ -273,9 +294,9 @@ def test_a_time_is_kept_by_the_clock(seconds: float, wanted: int, monkeypatch: p
         smooth(20, 20), Architecture.of("small", 20, 20, 3), 1e-3, steps=9, seconds=seconds,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
-    assert passed == wanted + 1  # the last one looks what was reached
+    assert 0 <= passed - wanted <= 2  # trials take slopes now and then, and the last one looks what was reached
     assert told == sorted(told)
-    assert (len(told), told[-1]) == (wanted, (1000, 1000))
+    assert told[-1] == (1000, 1000)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -21,6 +21,7 @@ ENCODE = """
         float correction[2];
         float epsilon;
         int stride;
+        int only_loss;
     } fitter_settings;
     typedef struct {
         double bits;
@@ -33,9 +34,11 @@ ENCODE = """
                        fitter_loss *loss, int threads);
     void fitter_read(const fitter *f, int grid, float *latents);
     void fitter_write(fitter *f, int grid, const float *latents);
-    void fitter_gradient(const fitter *f, int grid, float *gradient);
     void fitter_rounded(const fitter *f, int grid, float *latents);
+    void fitter_gradient(const fitter *f, int grid, float *gradient);
+    void fitter_bits(const fitter *f, int grid, float *bits);
     void fitter_output(const fitter *f, int channel, float *samples);
+    void fitter_errors(const fitter *f, float *errors);
     void fitter_close(fitter *f);
     void fitter_widest(int level);
 """

@@ -36,6 +36,8 @@ class Iteration:
     epsilon: float = 1e-8
     stride: int = 1
     """Only every so many-th block of positions tells the networks' gradient, scaled up."""
+    only_loss: bool = False
+    """No gradient and no step, in less than half the time."""
 
 
 class Loss(NamedTuple):
@@ -130,8 +132,20 @@ class Fitter:
 
     @property
     def gradient(self) -> list[Floats]:
-        """The gradient of the last iteration's loss by the latents."""
+        """The gradient of the last iteration's loss by the latents; where rounding was hard, by the rounded ones."""
         return self._grids(lib.fitter_gradient)
+
+    @property
+    def bits(self) -> list[Floats]:
+        """The ideal length of each latent, as the last iteration rounded them."""
+        return self._grids(lib.fitter_bits)
+
+    @property
+    def errors(self) -> Floats:
+        """The squared error of each pixel in the last iteration [height, width], weighted, summed over channels."""
+        errors = np.empty((self.architecture.height, self.architecture.width), np.float32)
+        lib.fitter_errors(self._fitter, ffi.from_buffer("float[]", errors))
+        return errors
 
     def _grids(self, read: object) -> list[Floats]:
         grids = []

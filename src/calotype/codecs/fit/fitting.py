@@ -1,7 +1,7 @@
 """Fits latents and networks to one picture: start, schedule and optimisers. The loops are the kernel's.
 
 Adam moves the latents (in the kernel), SOAP the networks. Latents are soft-rounded with noise; temperature, noise and
-steps fall. In the last iterations latents are rounded and only the networks move.
+steps fall. Then latents are rounded, each where it is best by trial, and in the last iterations only the networks move.
 docs/explain/fit.md says what each part brings.
 """
 
@@ -22,6 +22,7 @@ from .fitter import Fitter, Floats, Iteration
 from .network import bits_slope
 from .similarity import Similarity
 from .soap import Soap
+from .trials import Trials
 
 if TYPE_CHECKING:
     from .torch_fitter import TorchFitter
@@ -82,11 +83,12 @@ NETWORK_STEP = 0.015  # likewise
 GENTLE = 30, 60  # iterations in which the steps of networks and of latents grow to that, unless it begins cold
 GENTLE_SHARE = 0.1, 0.2  # of all iterations, at most
 STRIDE = 4  # every so many-th block of positions tells the networks' gradient
-LAST = 0.05  # share of the iterations that move only the networks
+TRIED = 0.05  # share of the iterations that are looks at single latents, rounded
+LAST = 0.03  # share of those that move only the networks
 LAST_STEP = 0.1  # of the networks then, as a share of that at first
-CANDIDATES = 3  # cold starts that are tried
-TRIED_FROM = 1000  # iterations from which on several are tried
-TRIAL = 0.03  # share of the work, for each
+CANDIDATES = 3  # cold starts to choose from
+SEVERAL_FROM = 1000  # iterations from which on there are several
+CANDIDATE = 0.03  # share of the work, for each
 LEAST = 30  # iterations, however short the time
 AIM_FROM, AIM_EVERY = 10, 5  # iterations: from when on, and how often, the slope of similarity is taken
 CAUTION = 4.0  # weights that go with it, in those that similarity has of noise
@@ -161,6 +163,10 @@ class _Run:
         """One iteration of the networks alone."""
         iteration = Iteration(self.lmbda, hard=True, seed=self._seed, stride=STRIDE)
         return self._step(iteration, NETWORK_STEP * LAST_STEP * (1 - share))
+
+    def trials(self) -> Trials:
+        """Of the latents, which they round."""
+        return Trials(self.fitter, self.parameters, self.lmbda)
 
     @property
     def _seed(self) -> int:
@@ -249,7 +255,7 @@ def _best_cold_start(fitter: Fitter | TorchFitter, lmbda: float, pace: _Pace, se
     reached: list[tuple[float, Start]] = []
     for i in range(CANDIDATES):
         run = _Run(fitter, cold_start(fitter.architecture, seed + i), lmbda, seed)
-        loss = [run.soft(0.0, pace.length) for _ in pace.until((i + 1) * TRIAL)][-1]
+        loss = [run.soft(0.0, pace.length) for _ in pace.until((i + 1) * CANDIDATE)][-1]
         reached.append((loss, Start(run.parameters, fitter.latents)))
     return min(reached, key=lambda pair: pair[0])[1]
 
@@ -315,10 +321,15 @@ def fit(
     if similarity is not None:
         fitter.aim(picture, similarity.weight)
     if start is None:
-        start = _first(picture, fitter, lmbda, pace if steps >= TRIED_FROM else None, seed)
+        start = _first(picture, fitter, lmbda, pace if steps >= SEVERAL_FROM else None, seed)
     run = _Run(fitter, start, lmbda, seed, similarity)
-    for share in pace.until(1 - LAST):
+    for share in pace.until(1 - TRIED - LAST):
         run.soft(share, pace.length)
+    trials = run.trials()
+    for _ in pace.until(1 - LAST):
+        if trials.exhausted:
+            break
+        trials.look()
     for share in pace.until(1):
         run.hard(share)
     return run.fitted()

@@ -39,10 +39,9 @@ def cumulative(x: Tensor) -> Tensor:
     return 0.5 - 0.5 * x.sign() * torch.expm1(-x.abs())
 
 
-def bits(architecture: Architecture, part: dict[str, Tensor], y: list[Tensor]) -> Tensor:
-    """Ideal length of all latents."""
-    a = architecture
-    total = y[0].new_zeros(())
+def bits(architecture: Architecture, part: dict[str, Tensor], y: list[Tensor]) -> list[Tensor]:
+    """Ideal length of each latent."""
+    a, lengths = architecture, []
     for k in range(a.grids):
         height, width = a.grid(k)
         padded = F.pad(y[k], (3, 3, 3, 0))
@@ -61,8 +60,8 @@ def bits(architecture: Architecture, part: dict[str, Tensor], y: list[Tensor]) -
         mu, s = (h2 @ part["A3"].T + x @ part["L"].T + part["b"][k]).unbind(-1)
         scale = s.clamp(LOG_SCALE_MIN, LOG_SCALE_MAX).exp()
         mass = cumulative((y[k] + 0.5 - mu) / scale) - cumulative((y[k] - 0.5 - mu) / scale)
-        total = total - mass.clamp_min(2.0**-16).log2().sum()
-    return total
+        lengths.append(-mass.clamp_min(2.0**-16).log2())
+    return lengths
 
 
 def up(x: Tensor, taps: Tensor) -> Tensor:
@@ -125,24 +124,28 @@ class TorchFitter:
     def iterate(self, iteration: Iteration, parameters: Floats) -> tuple[Loss, Floats]:
         """Loss of `parameters` and the latents, and its gradient by the parameters; then a step of the latents."""
         a = self.architecture
-        vector = self._tensor(parameters).requires_grad_()
+        vector = self._tensor(parameters).requires_grad_(not iteration.only_loss)
         part = {name: vector[at].reshape(a.shapes[name]) for name, at in a.slices.items()}
-        latents = [grid.requires_grad_(not iteration.hard) for grid in self._latents]
+        latents = [grid.requires_grad_(not iteration.only_loss) for grid in self._latents]
         self._rounded = self._round(latents, iteration)
-        length, output = bits(a, part, self._rounded), picture(a, part, self._rounded) + 0.5
-        error = ((output - self._picture) ** 2 * self._weight).sum()
-        (error / a.channels + iteration.lmbda * length).backward()  # type: ignore[no-untyped-call]
-        self._output = output.detach()
+        lengths, output = bits(a, part, self._rounded), picture(a, part, self._rounded) + 0.5
+        length = torch.stack([grid.sum() for grid in lengths]).sum()
+        errors = ((output - self._picture) ** 2).sum(0) * self._weight
+        self._output, self._bits, self._errors = output.detach(), lengths, errors.detach()
+        loss = Loss(float(length.detach()), float(self._errors.sum()))
+        if iteration.only_loss:
+            return loss, np.zeros_like(parameters)
+        (errors.sum() / a.channels + iteration.lmbda * length).backward()  # type: ignore[no-untyped-call]
         assert vector.grad is not None
         with torch.no_grad():
+            self._gradient = [grid.grad for grid in latents]
             if not iteration.hard:
-                self._gradient = [grid.grad for grid in latents]
                 self._latents = [self._moved(k, iteration) for k in range(a.grids)]
-        return Loss(float(length.detach()), float(error.detach())), vector.grad.float().cpu().numpy()
+        return loss, vector.grad.float().cpu().numpy()
 
     def _round(self, latents: list[Tensor], iteration: Iteration) -> list[Tensor]:
         if iteration.hard:
-            return [torch.floor(grid + 0.5) for grid in latents]
+            return [grid + (torch.floor(grid + 0.5) - grid).detach() for grid in latents]
         sizes = [grid.numel() for grid in latents]
         noises = (iteration.noise * noise(sum(sizes), iteration.seed, self._device)).to(self._dtype)
         return [
@@ -180,8 +183,18 @@ class TorchFitter:
 
     @property
     def gradient(self) -> list[Floats]:
-        """The gradient of the last iteration's loss by the latents."""
+        """The gradient of the last iteration's loss by the latents; where rounding was hard, by the rounded ones."""
         return self._arrays([grid for grid in self._gradient if grid is not None])
+
+    @property
+    def bits(self) -> list[Floats]:
+        """The ideal length of each latent, as the last iteration rounded them."""
+        return self._arrays(self._bits)
+
+    @property
+    def errors(self) -> Floats:
+        """The squared error of each pixel in the last iteration [height, width], weighted, summed over channels."""
+        return self._arrays([self._errors])[0]
 
     @property
     def output(self) -> Floats:

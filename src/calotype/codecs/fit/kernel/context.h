@@ -63,6 +63,11 @@ static void gather(const fitter *f, int k, context *s) {
     }
 }
 
+static void keep_bits(fitter *f, int k, const context *s) {
+    for (const piece *p = s->pieces; p < s->pieces + s->piece_count; p++)
+        memcpy(row_of(&f->grid[k].bits, p->row) + p->column, s->bits + p->start, (size_t)p->count * sizeof(float));
+}
+
 static void scatter(fitter *f, int k, const context *s, float (*dx)[BLOCK]) {
     for (const piece *p = s->pieces; p < s->pieces + s->piece_count; p++) {
         float *dy = row_of(&f->grid[k].gradient, p->row) + p->column;
@@ -80,7 +85,7 @@ static void scatter(fitter *f, int k, const context *s, float (*dx)[BLOCK]) {
 
 /* With a = |y - mu|, i = e^-s, e = exp(-|a - 1/2| i), g = exp(-(a + 1/2) i), the probability of the bin of width 1 is
    (e - g) / 2 where a >= 1/2, else 1 - (e + g) / 2. In both cases its slope by a is (g - e) i / 2, and by s it is
-   (e (a - 1/2) - g (a + 1/2)) i / 2. Returns bits; the loss's slopes go to dy and d_third. */
+   (e (a - 1/2) - g (a + 1/2)) i / 2. Returns the sum of bits; the loss's slopes go to dy and d_third. */
 static double laplace(context *s, float lmbda) {
     lanes sum = splat(0), place;
     for (int l = 0; l < LANES; l++) place[l] = (float)l;
@@ -91,7 +96,9 @@ static double laplace(context *s, float lmbda) {
         const lanes e = exponential(-lanes_magnitude(over) * inverse), g = exponential(-under * inverse);
         const lanes p = choose(over >= 0.0f, 0.5f * (e - g), 1.0f - 0.5f * (e + g));
         const masks inside = place < (float)s->count, live = inside & (p > 0x1p-16f);
-        sum += choose(inside, -binary_logarithm(lanes_most(p, splat(0x1p-16f))), splat(0));
+        const lanes bits = choose(inside, -binary_logarithm(lanes_most(p, splat(0x1p-16f))), splat(0));
+        sum += bits;
+        store(s->bits + n, bits);
         const lanes by = choose(live, -1.44269504f * 0.5f * lmbda / p * inverse, splat(0));
         const lanes by_a = by * (g - e);
         const lanes by_y = (lanes)((masks)by_a ^ ((masks)z & (int)0x80000000));
@@ -182,6 +189,8 @@ static void context_rows(fitter *f, job *j, context *s) {
         take_pieces(s, f->grid[j->grid].latents.width, j->last, &row, &column);
         gather(f, j->grid, s);
         j->bits += forward(f, j->grid, s, &r);
+        keep_bits(f, j->grid, s);
+        if (f->settings.only_loss) continue;
         backward(f, s, &r, block % (unsigned)f->settings.stride == 0);
         scatter(f, j->grid, s, s->d_second);
     }

@@ -31,7 +31,7 @@ static size_t lay_planes(fitter *f, float *base) {
     lay_plane(&f->weight, base, &used, f->height, f->width);
     for (int k = 0; k < f->grids; k++) {
         grid *g = &f->grid[k];
-        plane *planes[] = {&g->latents, &g->first, &g->second, &g->rounded, &g->slope, &g->gradient};
+        plane *planes[] = {&g->latents, &g->first, &g->second, &g->rounded, &g->slope, &g->bits, &g->gradient};
         const int height = ((f->height - 1) >> k) + 1, width = ((f->width - 1) >> k) + 1;
         g->start = start;
         start += (uint32_t)height * (uint32_t)width;
@@ -337,6 +337,18 @@ static void copy_out(const plane *p, float *to) {
 void fitter_output(const fitter *f, int channel, float *samples) { copy_out(&f->output[channel], samples); }
 void fitter_read(const fitter *f, int k, float *latents) { copy_out(&f->grid[k].latents, latents); }
 void fitter_rounded(const fitter *f, int k, float *latents) { copy_out(&f->grid[k].rounded, latents); }
+void fitter_bits(const fitter *f, int k, float *bits) { copy_out(&f->grid[k].bits, bits); }
+
+void fitter_errors(const fitter *f, float *errors) {
+    for (int r = 0; r < f->height; r++, errors += f->width) {
+        memset(errors, 0, (size_t)f->width * sizeof *errors);
+        for (int c = 0; c < f->channels; c++) {
+            const float *found = row_of(&f->output[c], r), *wanted = row_of(&f->picture[c], r);
+            for (int n = 0; n < f->width; n++) errors[n] += (found[n] - wanted[n]) * (found[n] - wanted[n]);
+        }
+        for (int n = 0; n < f->width; n++) errors[n] *= row_of(&f->weight, r)[n];
+    }
+}
 
 void fitter_gradient(const fitter *f, int k, float *gradient) {
     const grid *g = &f->grid[k];

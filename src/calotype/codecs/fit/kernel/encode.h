@@ -26,6 +26,7 @@ typedef struct {
     float correction[2];  /* 1 - decay^t */
     float epsilon;
     int stride;           /* only every so many-th block tells the networks' gradient, scaled up */
+    int only_loss;        /* 1: no gradient and no step, in less than half the time */
 } fitter_settings;
 
 typedef struct {
@@ -46,15 +47,20 @@ void fitter_aim(fitter *f, const float *picture, const float *weight);
 int fitter_iterate(fitter *f, const fitter_settings *settings, const float *parameters, float *gradient,
                    fitter_loss *loss, int threads);
 
-/* Latents of one grid [height][width], not rounded; to write them sets Adam back. `fitter_gradient` is for tests: the
-   loss by the (soft-)rounded latents of the last iteration times the slope of the rounding. */
+/* Latents of one grid [height][width], not rounded; to write them sets Adam back. */
 void fitter_read(const fitter *f, int grid, float *latents);
 void fitter_write(fitter *f, int grid, const float *latents);
-void fitter_gradient(const fitter *f, int grid, float *gradient);
-void fitter_rounded(const fitter *f, int grid, float *latents);
 
-/* What the last iteration's latents gave in one channel [height][width], less 1/2. */
+/* Of the last iteration: (soft-)rounded latents; the loss's slope by them times the slope of the rounding, which is 1 where
+   it was hard; bits of each latent. */
+void fitter_rounded(const fitter *f, int grid, float *latents);
+void fitter_gradient(const fitter *f, int grid, float *gradient);
+void fitter_bits(const fitter *f, int grid, float *bits);
+
+/* What its latents gave in one channel [height][width], less 1/2; the weighted squared error of each pixel, summed over
+   channels. */
 void fitter_output(const fitter *f, int channel, float *samples);
+void fitter_errors(const fitter *f, float *errors);
 
 void fitter_close(fitter *f);
 

@@ -43,6 +43,7 @@ static void round_row(const fitter *f, const grid *g, int row) {
         lanes first, second;
         if (s->hard) {
             store(to + c, lower(x + 0.5f));
+            store(slope + c, splat(1));
         } else {
             const lanes noisy = soft_round(x, s->temperature, half, &first) + noise(place) * s->noise;
             store(to + c, soft_round(noisy, s->temperature, half, &second));

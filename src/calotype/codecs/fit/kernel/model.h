@@ -34,10 +34,10 @@ typedef struct {
 
 static inline float *row_of(const plane *p, int row) { return p->at + (ptrdiff_t)row * p->stride; }
 
-/* Latents and their Adam moments; rounded latents, the slope of the rounding there, and the gradient of the loss. Planes
-   are zero outside the grid, with REACH rows above. */
+/* Latents and their Adam moments; rounded latents, the slope of the rounding there, bits, and the gradient of the loss.
+   Planes are zero outside the grid, with REACH rows above. */
 typedef struct {
-    plane latents, first, second, rounded, slope, gradient;
+    plane latents, first, second, rounded, slope, bits, gradient;
     uint32_t start;       /* number of its first latent in the picture */
 } grid;
 

@@ -8,6 +8,7 @@ void NAMED(fitter_run)(fitter *f, job *j, float *scratch) {
     synthesis s;
     synthesis_lay(f, &s, (float *)(c + 1));
     j->bits = j->error = 0;
+    if (f->settings.only_loss && j->kind > ROWS) return;
     switch (j->kind) {
     case ROUND: round_rows(f, j); break;
     case CHAIN: chain_forward(f, j, &s.up); break;

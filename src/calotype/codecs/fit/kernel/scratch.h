@@ -16,7 +16,7 @@ typedef struct {
 } piece;
 
 typedef struct {
-    float x[INPUTS][BLOCK], first[INPUTS][BLOCK], second[INPUTS][BLOCK], third[2][BLOCK], y[BLOCK];
+    float x[INPUTS][BLOCK], first[INPUTS][BLOCK], second[INPUTS][BLOCK], third[2][BLOCK], y[BLOCK], bits[BLOCK];
     float d_third[2][BLOCK], d_second[INPUTS][BLOCK], d_first[INPUTS][BLOCK], dy[BLOCK], ones[BLOCK];
     float sums_first[INPUTS * (INPUTS + WIDE) * WIDEST], sums_second[INPUTS * (INPUTS + WIDE) * WIDEST];
     float sums_third[2 * (2 * INPUTS + WIDE) * WIDEST];

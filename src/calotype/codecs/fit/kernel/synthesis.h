@@ -192,6 +192,7 @@ static void synthesis_rows(fitter *f, job *j, synthesis *s) {
             const double error = error_row(f, s, r - 2);
             if (WITHIN(r - 2, 0)) j->error += error;
         }
+        if (f->settings.only_loss) continue;
         if (WITHIN(r - 3, 1)) residual_backward(f, s, r - 3);
         if (WITHIN(r - 4, 0)) {
             spread(f, s, f->packed.residual_back[0], s->d_relu, r - 4, s->dv);
