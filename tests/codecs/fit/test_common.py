@@ -46,7 +46,7 @@ def test_coarser_grids_begin_without_effect(preset: str) -> None:
         assert parameters is not None
         fitter = Fitter(picture, architecture)
         fitter.latents = common.common_latents(picture, architecture, RATE)
-        found.append(fitter.iterate(Iteration(RATE, hard=True), parameters)[0])
+        found.append(fitter.iterate(Iteration(RATE, hard=1), parameters)[0])
     assert found[1].error == pytest.approx(found[0].error, rel=1e-6)
     assert 0 <= found[1].bits - found[0].bits < 64  # the four latents of the grids that were added
 

@@ -54,9 +54,9 @@ def smooth(height: int, width: int) -> Floats:
     ],
     ids=["small", "grey", "large", "narrow", "one pixel"],
 )
-@pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
+@pytest.mark.parametrize("hard", [0, 0.4, 1])
 @pytest.mark.usefixtures("instructions")
-def test_gradients_are_those_of_pytorch(architecture: Architecture, hard: bool) -> None:
+def test_gradients_are_those_of_pytorch(architecture: Architecture, hard: float) -> None:
     torch = pytest.importorskip("torch")
     from calotype.codecs.fit.torch_fitter import TorchFitter
 
@@ -94,7 +94,7 @@ def test_the_loss_alone_is_that_of_whole_iterations() -> None:
     picture, latents, parameters = some(architecture)
     fitter = Fitter(picture, architecture)
     fitter.latents = latents
-    for hard in (False, True):
+    for hard in (0, 0.4, 1):
         iteration = Iteration(RATE, hard=hard, noise=0.2, seed=7)
         alone, _ = fitter.iterate(replace(iteration, only_loss=True, step=1.0), parameters)
         for found, latent in zip(fitter.latents, latents, strict=True):
@@ -110,10 +110,32 @@ def test_hard_rounding_is_rounding() -> None:
     picture, latents, parameters = some(architecture)
     fitter = Fitter(picture, architecture)
     fitter.latents = latents
-    fitter.iterate(Iteration(RATE, hard=True, step=1.0), parameters)
+    fitter.iterate(Iteration(RATE, hard=1, step=1.0), parameters)
     for found, rounded, latent in zip(fitter.latents, fitter.rounded, latents, strict=True):
         np.testing.assert_array_equal(found, latent)  # hard rounding moves nothing
         np.testing.assert_array_equal(rounded, np.floor(latent + 0.5))
+
+
+@pytest.mark.usefixtures("instructions")
+def test_a_share_is_rounded_hard_another_one_each_time() -> None:
+    architecture = Architecture.of("small", 128, 128, 3)
+    picture, latents, parameters = some(architecture)
+    fitter = Fitter(picture, architecture)
+
+    def hard(share: float, seed: int) -> NDArray[np.bool_]:
+        fitter.latents = latents
+        fitter.iterate(Iteration(RATE, hard=share, noise=0.2, seed=seed), parameters)
+        rounded = fitter.rounded[0] == np.floor(latents[0] + 0.5)
+        assert not fitter.gradient[0][rounded].any()
+        return rounded
+
+    assert not hard(0, 1).any()
+    first, second = hard(0.3, 1), hard(0.3, 2)
+    for found in (first, second):
+        assert found.mean() == pytest.approx(0.3, abs=0.015)  # its deviation is .0036
+    assert (first & second).mean() == pytest.approx(0.09, abs=0.015)
+    assert (first[1:] & first[:-1]).mean() == pytest.approx(0.09, abs=0.015)
+    assert (first[:, 1:] & first[:, :-1]).mean() == pytest.approx(0.09, abs=0.015)
 
 
 @pytest.mark.usefixtures("instructions")
@@ -227,7 +249,7 @@ def test_long_runs_end_cooler_and_with_a_smaller_epsilon(
     def last_soft(steps: int) -> Iteration:
         made.clear()
         fit(smooth(16, 16), Architecture.of("small", 16, 16, 3), RATE, steps)
-        return [iteration for iteration in made if not iteration.hard][-1]
+        return [iteration for iteration in made if iteration.hard < 1][-1]
 
     short, middle, long = last_soft(20), last_soft(40), last_soft(80)
     assert short.epsilon == pytest.approx(fitting.EPSILON[0] * RATE)

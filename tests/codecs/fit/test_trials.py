@@ -32,7 +32,7 @@ def fitter_of(architecture: Architecture) -> tuple[Fitter, Floats]:
 
 
 def loss_of(fitter: Fitter, parameters: Floats) -> float:
-    loss, _ = fitter.iterate(Iteration(RATE, hard=True, only_loss=True), parameters)
+    loss, _ = fitter.iterate(Iteration(RATE, hard=1, only_loss=True), parameters)
     return loss.error / fitter.architecture.channels + RATE * loss.bits
 
 
@@ -59,7 +59,7 @@ def test_a_latent_changes_nothing_outside_its_squares(architecture: Architecture
     latents = [np.floor(grid + np.float32(0.5)) for grid in fitter.latents]
 
     def places() -> tuple[Floats, list[Floats]]:
-        fitter.iterate(Iteration(RATE, hard=True, only_loss=True), parameters)
+        fitter.iterate(Iteration(RATE, hard=1, only_loss=True), parameters)
         return fitter.errors, fitter.bits
 
     def changed(before: Floats, after: Floats, row: int, column: int, down: Span, across: Span) -> None:

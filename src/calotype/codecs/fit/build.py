@@ -12,7 +12,7 @@ ENCODE = """
     typedef struct fitter fitter;
     typedef struct {
         float lmbda;
-        int hard;
+        float hard;
         float temperature;
         float noise;
         uint32_t seed;

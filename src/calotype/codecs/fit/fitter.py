@@ -20,8 +20,9 @@ class Iteration:
 
     lmbda: float
     """The loss is squared error, mean over channels and summed over pixels, plus `lmbda` times bits."""
-    hard: bool = False
-    """Whether latents are rounded, and stay as they are; else they are soft-rounded twice, with noise between."""
+    hard: float = 0.0
+    """Share of the latents that are rounded and have no slope, others in each iteration; the rest are soft-rounded
+    twice, with noise between. At 1 none moves."""
     temperature: float = 0.3
     noise: float = 0.0
     """Standard deviation."""
@@ -132,7 +133,7 @@ class Fitter:
 
     @property
     def gradient(self) -> list[Floats]:
-        """The gradient of the last iteration's loss by the latents; where rounding was hard, by the rounded ones."""
+        """The gradient of the last iteration's loss by the latents; by the rounded ones if all were rounded hard."""
         return self._grids(lib.fitter_gradient)
 
     @property

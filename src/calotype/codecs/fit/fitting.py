@@ -77,6 +77,7 @@ TEMPERATURE = 0.3  # of soft rounding, at first
 COOLEST = 0.12, 0.08  # at last, in a short run and in a long one
 EPSILON = 5.0, 0.5  # of Adam for latents, in lambda, the scale of their gradient: in a short run and in a long one
 NOISE = 0.2, 0.15  # at first and at last
+HARD_FROM, HARD_TO = 0.5, 0.5  # when some latents begin to be rounded hard; their share at last
 LATENT_STEP = 0.2  # at most, in units of their rounding
 LATENT_DECAY = 0.8, 0.99  # of the moments of Adam
 NETWORK_STEP = 0.015  # likewise
@@ -148,6 +149,7 @@ class _Run:
         networks, latents = (cosine if self._cold else cosine * min(1.0, part) for part in grown)
         iteration = Iteration(
             lmbda=self.lmbda,
+            hard=HARD_TO * max(0.0, share - HARD_FROM) / (1 - HARD_FROM),
             temperature=between((TEMPERATURE, between(COOLEST, long)), share),
             noise=between(NOISE, share),
             step=LATENT_STEP * latents,
@@ -161,7 +163,7 @@ class _Run:
 
     def hard(self, share: float) -> float:
         """One iteration of the networks alone."""
-        iteration = Iteration(self.lmbda, hard=True, seed=self._seed, stride=STRIDE)
+        iteration = Iteration(self.lmbda, hard=1, seed=self._seed, stride=STRIDE)
         return self._step(iteration, NETWORK_STEP * LAST_STEP * (1 - share))
 
     def trials(self) -> Trials:
@@ -193,7 +195,7 @@ class _Run:
 
     def fitted(self) -> Fitted:
         """What has been reached, latents rounded."""
-        hard = Iteration(self.lmbda, hard=True)
+        hard = Iteration(self.lmbda, hard=1)
         loss, _ = self.fitter.iterate(hard, self.parameters)
         if self.similarity is not None:
             self._take_aim(self.similarity)

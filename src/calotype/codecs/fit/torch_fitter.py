@@ -18,14 +18,23 @@ from .fitter import Floats, Iteration, Loss
 WORD = (1 << 32) - 1
 
 
-def noise(count: int, seed: int, device: torch.device) -> Tensor:
-    """As the kernel's: four bytes of a hash of each number added up, nearly normal, of mean 0 and variance 1."""
+def hashes(count: int, seed: int, device: torch.device) -> Tensor:
+    """Of numbers from 0 on, as the kernel's."""
     h = torch.arange(count, device=device) * 0x9E3779B1 + seed * 0x85EBCA6B & WORD
     h = (h ^ h >> 16) * 0x7FEB352D & WORD
     h = (h ^ h >> 15) * 0x846CA68B & WORD
-    h = h ^ h >> 16
+    return h ^ h >> 16
+
+
+def noise(h: Tensor) -> Tensor:
+    """Four bytes of hashes added up, nearly normal, of mean 0 and variance 1."""
     total = (h & 255) + (h >> 8 & 255) + (h >> 16 & 255) + (h >> 24)
     return (total - 510) / 147.8005
+
+
+def chance(h: Tensor) -> Tensor:
+    """From hashes, from 0 to 1, evenly."""
+    return ((h * 0x2C1B3C6D & WORD) >> 8) / (1 << 24)
 
 
 def soft_round(x: Tensor, temperature: float) -> Tensor:
@@ -139,18 +148,25 @@ class TorchFitter:
         assert vector.grad is not None
         with torch.no_grad():
             self._gradient = [grid.grad for grid in latents]
-            if not iteration.hard:
+            if iteration.hard < 1:
                 self._latents = [self._moved(k, iteration) for k in range(a.grids)]
         return loss, vector.grad.float().cpu().numpy()
 
     def _round(self, latents: list[Tensor], iteration: Iteration) -> list[Tensor]:
-        if iteration.hard:
-            return [grid + (torch.floor(grid + 0.5) - grid).detach() for grid in latents]
-        sizes = [grid.numel() for grid in latents]
-        noises = (iteration.noise * noise(sum(sizes), iteration.seed, self._device)).to(self._dtype)
+        whole = [torch.floor(grid + 0.5).detach() for grid in latents]
+        if iteration.hard >= 1:
+            return [grid + (rounded - grid).detach() for grid, rounded in zip(latents, whole, strict=True)]
+        sizes, temperature = [grid.numel() for grid in latents], iteration.temperature
+        h = hashes(sum(sizes), iteration.seed, self._device)
+        noises = torch.split((iteration.noise * noise(h)).to(self._dtype), sizes)
+        hard = torch.split(chance(h) < float(np.float32(iteration.hard)), sizes)
+        soft = [
+            soft_round(soft_round(grid, temperature) + part.reshape(grid.shape), temperature)
+            for grid, part in zip(latents, noises, strict=True)
+        ]
         return [
-            soft_round(soft_round(grid, iteration.temperature) + part.reshape(grid.shape), iteration.temperature)
-            for grid, part in zip(latents, torch.split(noises, sizes), strict=True)
+            torch.where(part.reshape(rounded.shape), rounded, grid)
+            for part, rounded, grid in zip(hard, whole, soft, strict=True)
         ]
 
     def _moved(self, k: int, iteration: Iteration) -> Tensor:
@@ -183,7 +199,7 @@ class TorchFitter:
 
     @property
     def gradient(self) -> list[Floats]:
-        """The gradient of the last iteration's loss by the latents; where rounding was hard, by the rounded ones."""
+        """The gradient of the last iteration's loss by the latents; by the rounded ones if all were rounded hard."""
         return self._arrays([grid for grid in self._gradient if grid is not None])
 
     @property

@@ -108,7 +108,7 @@ class Trials:
 
     def _take_slopes(self) -> None:
         self._fitter.latents = self._latents
-        self._fitter.iterate(Iteration(self._lmbda, hard=True), self._parameters)
+        self._fitter.iterate(Iteration(self._lmbda, hard=1), self._parameters)
         self._errors, self._bits, self._slopes = self._fitter.errors, self._fitter.bits, self._fitter.gradient
 
     def _to(self, k: int) -> Floats:
@@ -130,7 +130,7 @@ class Trials:
         moved = self._latents[k].copy()
         moved[rows, columns] = self._to(k)[rows, columns]
         self._fitter.latents = [*self._latents[:k], moved, *self._latents[k + 1 :]]
-        self._fitter.iterate(Iteration(self._lmbda, hard=True, only_loss=True), self._parameters)
+        self._fitter.iterate(Iteration(self._lmbda, hard=1, only_loss=True), self._parameters)
         errors, bits = self._fitter.errors, self._fitter.bits
         change, squares = np.zeros(len(rows)), list[tuple[Squares, Floats, Floats]]()
 

@@ -17,7 +17,8 @@ typedef struct fitter fitter;
 
 typedef struct {
     float lmbda;          /* the loss is squared error, mean over channels and summed over pixels, + lmbda * bits */
-    int hard;             /* 1: latents are rounded and stay as they are; else they are soft-rounded */
+    float hard;           /* share of the latents that are rounded and have no slope, others in each iteration; the rest
+                             are soft-rounded; 1: none moves */
     float temperature;    /* of soft rounding */
     float noise;          /* its standard deviation */
     uint32_t seed;        /* of the noise; another one in each iteration */
@@ -51,8 +52,8 @@ int fitter_iterate(fitter *f, const fitter_settings *settings, const float *para
 void fitter_read(const fitter *f, int grid, float *latents);
 void fitter_write(fitter *f, int grid, const float *latents);
 
-/* Of the last iteration: (soft-)rounded latents; the loss's slope by them times the slope of the rounding, which is 1 where
-   it was hard; bits of each latent. */
+/* Of the last iteration: (soft-)rounded latents; the loss's slope by them times the slope of the rounding, which is 0
+   where it was hard, but 1 where it was so for all; bits of each latent. */
 void fitter_rounded(const fitter *f, int grid, float *latents);
 void fitter_gradient(const fitter *f, int grid, float *gradient);
 void fitter_bits(const fitter *f, int grid, float *bits);

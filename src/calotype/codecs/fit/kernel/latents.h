@@ -19,14 +19,22 @@ INLINE lanes soft_round(lanes x, float temperature, float half, lanes *slope) {
 #define SPREAD 0x9e3779b1u      /* 2^32 / golden ratio, odd */
 #define SPREAD_SEED 0x85ebca6bu
 
-/* Four bytes of a hash of a number added up: nearly normal, of mean 0 and variance 1. */
-INLINE lanes noise(words h) {
+INLINE words hash(words h) {
     h = (h ^ (h >> 16)) * 0x7feb352du;
     h = (h ^ (h >> 15)) * 0x846ca68bu;
-    h ^= h >> 16;
+    return h ^ (h >> 16);
+}
+
+/* Four bytes of a hash added up: nearly normal, of mean 0 and variance 1. */
+INLINE lanes noise(words h) {
     const words pairs = (h & 0x00ff00ff) + ((h >> 8) & 0x00ff00ff);
     const lanes sum = __builtin_convertvector((masks)((pairs & 0xffff) + (pairs >> 16)), lanes);
     return (sum - 510.0f) * (1 / 147.8005f);
+}
+
+/* From a hash, from 0 to 1, evenly. */
+INLINE lanes chance(words h) {
+    return __builtin_convertvector((masks)((h * 0x2c1b3c6du) >> 8), lanes) * 0x1p-24f;
 }
 
 static void round_row(const fitter *f, const grid *g, int row) {
@@ -39,15 +47,18 @@ static void round_row(const fitter *f, const grid *g, int row) {
     for (int l = 0; l < LANES; l++) place[l] = (g->start + (uint32_t)row * (uint32_t)width + (uint32_t)l) * SPREAD;
     place += s->seed * SPREAD_SEED;
     for (int c = 0; c < width; c += LANES, place += LANES * SPREAD) {
-        const lanes x = load(y + c);
+        const lanes x = load(y + c), whole = lower(x + 0.5f);
         lanes first, second;
-        if (s->hard) {
-            store(to + c, lower(x + 0.5f));
+        if (s->hard >= 1) {
+            store(to + c, whole);
             store(slope + c, splat(1));
         } else {
-            const lanes noisy = soft_round(x, s->temperature, half, &first) + noise(place) * s->noise;
-            store(to + c, soft_round(noisy, s->temperature, half, &second));
-            store(slope + c, first * second);
+            const words h = hash(place);
+            const lanes noisy = soft_round(x, s->temperature, half, &first) + noise(h) * s->noise;
+            const lanes soft = soft_round(noisy, s->temperature, half, &second);
+            const masks hard = chance(h) < s->hard;
+            store(to + c, choose(hard, whole, soft));
+            store(slope + c, choose(hard, splat(0), first * second));
         }
     }
     memset(to + width, 0, (size_t)(up_to(width, LANES) - width) * sizeof *to);
@@ -163,7 +174,7 @@ static void update_rows(fitter *f, const job *j) {
     for (int r = j->first; r < j->last; r++) {
         add_features(f, j->grid, r);
         if (j->grid) add_row(row_of(&g->gradient, r), row_of(&f->up_gradient[j->grid][j->grid], r), 1, width);
-        if (f->settings.step == 0 || f->settings.hard) continue;
+        if (f->settings.step == 0 || f->settings.hard >= 1) continue;
         step_row(&f->settings, row_of(&g->latents, r), row_of(&g->first, r), row_of(&g->second, r),
                  row_of(&g->slope, r), row_of(&g->gradient, r), width);
     }
