@@ -259,6 +259,22 @@ def test_long_runs_end_cooler_and_with_a_smaller_epsilon(
     assert fitting.COOLEST[1] <= long.temperature < 0.09 < middle.temperature
 
 
+def test_more_and_more_is_rounded_hard_then_latents_are_tried_then_networks_move(made: list[Iteration]) -> None:
+    steps = 400
+    fit(smooth(64, 64), Architecture.of("small", 64, 64, 3), RATE, steps)
+    soft = [iteration.hard for iteration in made if iteration.hard < 1]
+    half = round(len(soft) * fitting.HARD_FROM)
+    assert len(soft) == pytest.approx(steps * (1 - fitting.TRIED - fitting.LAST), abs=1)
+    assert not any(soft[:half])
+    assert soft[half:] == sorted(soft[half:])
+    assert soft[-1] == pytest.approx(fitting.HARD_TO, abs=0.01)
+    rest = [iteration.only_loss for iteration in made[len(soft) :]]
+    looks = [i for i, look in enumerate(rest) if look]
+    assert 7 <= len(looks) <= steps * fitting.TRIED  # each grid at least once
+    assert looks[0] == 1  # slopes are taken before
+    assert len(rest) - 1 - looks[-1] >= steps * fitting.LAST
+
+
 def test_steps_grow_from_small_ones_unless_nothing_is_known(made: list[Iteration]) -> None:
     architecture, steps = Architecture.of("small", 16, 16, 3), 1000 * fitting.GENTLE[1]
     for start, growing in ((None, True), (cold_start(architecture, 0), False)):

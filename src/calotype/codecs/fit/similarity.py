@@ -66,19 +66,24 @@ class _Scale:
 
     def slope(self, found: Plane) -> Plane:
         """Of ln of the mean similarity to the power, of each channel, by the samples."""
-        mu, square, product = blur(np.stack([found, found * found, found * self.wanted]))
-        n, d = 2 * (product - mu * self.mean) + C2, square + self.square - mu * mu - self.mean * self.mean + C2
-        p, q = 2 * mu * self.mean + C1, mu * mu + self.mean * self.mean + C1
+        channels = zip(found, self.wanted, self.mean, self.square, strict=True)  # one at a time takes less memory
+        return np.stack([self._slope(*channel) for channel in channels])
+
+    def _slope(self, found: Plane, wanted: Plane, wanted_mean: Plane, wanted_square: Plane) -> Plane:
+        """Of one channel."""
+        mu, square, product = blur(np.stack([found, found * found, found * wanted]))
+        n = 2 * (product - mu * wanted_mean) + C2
+        d = square + wanted_square - mu * mu - wanted_mean * wanted_mean + C2
+        p, q = 2 * mu * wanted_mean + C1, mu * mu + wanted_mean * wanted_mean + C1
         structure = n / d
         similarity = structure * p / q if self.coarsest else structure
-        mean = np.maximum(similarity.mean((-2, -1), keepdims=True), LEAST)
-        by = self.power / (mean * mu[0].size)
-        by_structure = by * p / q if self.coarsest else by
-        by_mu = by_structure * 2 * (mu * structure - self.mean) / d
+        by = self.power / (np.maximum(similarity.mean(), LEAST) * mu.size)
+        by_structure = by * p / q if self.coarsest else np.full_like(mu, by)
+        by_mu = by_structure * 2 * (mu * structure - wanted_mean) / d
         if self.coarsest:
-            by_mu += by * structure * 2 * (self.mean - mu * p / q) / q
+            by_mu += by * structure * 2 * (wanted_mean - mu * p / q) / q
         back = spread(np.stack([by_mu, -by_structure * structure / d, 2 * by_structure / d]))
-        return np.asarray(back[0] + 2 * found * back[1] + self.wanted * back[2])
+        return np.asarray(back[0] + 2 * found * back[1] + wanted * back[2])
 
 
 class Similarity:
@@ -93,7 +98,7 @@ class Similarity:
             raise ValueError(f"a picture of {picture.shape} holds no window")
         self._scales, self._wanted = list[_Scale](), picture
         for scale, power in enumerate(POWERS[:count]):
-            mean, square = blur(np.stack([wanted, wanted * wanted]))
+            mean, square = blur(wanted), blur(wanted * wanted)
             self._scales.append(_Scale(wanted, mean, square, power / sum(POWERS[:count]), scale == count - 1))
             wanted = halve(wanted)
         visible = self._visible()
