@@ -38,7 +38,7 @@ class Iteration:
     stride: int = 1
     """Only every so many-th block of positions tells the networks' gradient, scaled up."""
     only_loss: bool = False
-    """No gradient and no step, in less than half the time."""
+    """No gradient and no step, in about half the time."""
 
 
 class Loss(NamedTuple):

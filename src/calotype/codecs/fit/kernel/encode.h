@@ -27,7 +27,7 @@ typedef struct {
     float correction[2];  /* 1 - decay^t */
     float epsilon;
     int stride;           /* only every so many-th block tells the networks' gradient, scaled up */
-    int only_loss;        /* 1: no gradient and no step, in less than half the time */
+    int only_loss;        /* 1: no gradient and no step, in about half the time */
 } fitter_settings;
 
 typedef struct {
